@@ -1,0 +1,131 @@
+"""The manifest of a dataset: what is in the folder, exactly.
+
+It is written last, so a folder with a manifest is whole. Numbers that JSON lacks (NaN) are text here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any, Optional
+
+from ..errors import DatasetError, InputMissing, InvalidJob
+from ..jobs import ClassDef, from_dict
+
+VERSION = 1
+FILE = 'manifest.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """Of each band over the valid pixels of the training split: float64 sums, so they do not depend on the order."""
+
+    count: tuple[int, ...]
+    mean: tuple[float, ...]
+    stddev: tuple[float, ...]
+    minimum: tuple[float, ...]
+    maximum: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceInfo:
+    """An image source. `shape` is (rows, columns, bands); `nodata` has one text a band, empty where there is none."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, int, int]
+    bands: tuple[str, ...]
+    nodata: tuple[str, ...]
+    nodata_policy: str
+    pixel_size: tuple[float, float]
+    rasters: tuple[str, ...]
+    statistics: Statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelInfo:
+    """The labels. Pixels of value `unlabelled` have no label; those of value `nodata`, if any, are the label
+    raster's no-data: they have none either, unless the user names that value as a class."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, int, int]
+    unlabelled: int
+    nodata: Optional[int] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file: samples `count` of source `key`, in the order of samples.csv."""
+
+    key: str
+    path: str
+    count: int
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitInfo:
+    """Samples of a split, and labelled pixels of each class in it (keys: class values as text)."""
+
+    count: int
+    pixels: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """Everything about a dataset but the pixels. `extent` is (west, south, east, north) in `crs`."""
+
+    count: int
+    sources: tuple[SourceInfo, ...]
+    labels: Optional[LabelInfo]
+    classes: tuple[ClassDef, ...]
+    splits: dict[str, SplitInfo]
+    shards: tuple[Shard, ...]
+    crs: str
+    extent: tuple[float, float, float, float]
+    layout: str = 'numpy'
+    version: int = VERSION
+
+    def to_json(self) -> str:
+        return json.dumps({'quadrat': 'dataset', **dataclasses.asdict(self)}, indent=1, ensure_ascii=False)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over what training depends on; two datasets with the same fingerprint hold the same samples."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def source(self, name: str) -> SourceInfo:
+        for source in self.sources:
+            if source.name == name:
+                return source
+        raise DatasetError(f'The dataset has no source {name!r}; it has {", ".join(s.name for s in self.sources)}.')
+
+
+def read_manifest(folder: str) -> Manifest:
+    """The manifest of a dataset folder.
+
+    Raises:
+        InputMissing: no such folder.
+        DatasetError: the folder is no dataset, or its manifest is damaged or of a newer version.
+    """
+    path = os.path.join(folder, FILE)
+    if not os.path.isdir(folder):
+        raise InputMissing(f'{folder}: no such folder. Give the folder that "Extract patches" wrote.')
+    if not os.path.isfile(path):
+        raise DatasetError(f'{folder}: no {FILE} in it, so it is no dataset. Give the folder "Extract patches" wrote.')
+    try:
+        with open(path, encoding='utf-8') as file:
+            data: Any = json.load(file)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f'{path}: cannot be read ({error}). Extract the patches again.') from error
+    if not isinstance(data, dict) or data.pop('quadrat', None) != 'dataset':
+        raise DatasetError(f'{path}: not the manifest of a Quadrat dataset.')
+    if data.get('version') != VERSION:
+        raise DatasetError(f'{path}: version {data.get("version")!r}; this Quadrat reads version {VERSION}.')
+    try:
+        return from_dict(Manifest, data)
+    except InvalidJob as error:
+        raise DatasetError(f'{path}: {error} Extract the patches again.') from error

@@ -1,0 +1,121 @@
+"""The errors of the engine: one family, one class for each thing that can go wrong.
+
+The message of an `EngineError` is one line for people: what is wrong, where, and what to do about it. The `code`
+is for programs and does not change. Anything that is not an `EngineError` is a fault of Quadrat's own.
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Something went wrong that the user can act on. The message is one line: what, where, what to do."""
+
+    code = 'engine'
+
+    def __init__(self, message):
+        super().__init__(' '.join(str(message).split()))
+
+
+class Cancelled(EngineError):
+    """The user stopped the job."""
+
+    code = 'cancelled'
+
+    def __init__(self, message='Cancelled.'):
+        super().__init__(message)
+
+
+class InvalidJob(EngineError):
+    """A job, or a parameter of it, that cannot be understood or contradicts itself."""
+
+    code = 'invalid-job'
+
+
+class InputMissing(EngineError):
+    """A file or folder that should be read does not exist."""
+
+    code = 'input-missing'
+
+
+class InputUnreadable(EngineError):
+    """A file exists but is not what it should be, or is damaged."""
+
+    code = 'input-unreadable'
+
+
+class GridMismatch(EngineError):
+    """Rasters that should lie on related grids do not: CRS, resolution, rotation or extent."""
+
+    code = 'grid-mismatch'
+
+
+class BandMismatch(EngineError):
+    """A raster has other bands than the model or the dataset needs."""
+
+    code = 'band-mismatch'
+
+
+class LabelError(EngineError):
+    """Labels that do not fit the classes, or leave nothing to learn."""
+
+    code = 'labels'
+
+
+class NoSamples(EngineError):
+    """Sampling leaves no patch at all."""
+
+    code = 'no-samples'
+
+
+class DatasetError(EngineError):
+    """A dataset folder that is damaged, incomplete or of an unknown kind."""
+
+    code = 'dataset'
+
+
+class ModelError(EngineError):
+    """A model that cannot be loaded or does not fit the task."""
+
+    code = 'model'
+
+
+class TrainingDiverged(EngineError):
+    """The loss is no longer a number."""
+
+    code = 'diverged'
+
+
+class OutputRefused(EngineError):
+    """The output would overwrite something that is not ours, or cannot be written there."""
+
+    code = 'output-refused'
+
+
+class DiskFull(EngineError):
+    """No space is left where the output goes."""
+
+    code = 'disk-full'
+
+
+class OutOfMemory(EngineError):
+    """The job needs more memory than there is."""
+
+    code = 'out-of-memory'
+
+
+class EngineMissing(EngineError):
+    """The Python environment of the engine is absent or broken."""
+
+    code = 'engine-missing'
+
+
+class WorkerFailed(EngineError):
+    """The worker process ended, or stopped answering, without a word about the job."""
+
+    code = 'worker-failed'
+
+
+class ProtocolError(EngineError):
+    """The two ends of the worker's pipe do not speak the same version of the protocol."""
+
+    code = 'protocol'

@@ -1,0 +1,54 @@
+"""Jobs that use a trained model."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Dict, Tuple
+
+from .base import Job
+from .data import SourceSpec
+
+RUNTIMES = ('auto', 'tensorflow')
+
+
+@dataclasses.dataclass(frozen=True)
+class ServeJob(Job):
+    """Apply a model to whole rasters.
+
+    Attributes:
+        model: package folder or zip.
+        sources: the first is the reference grid; patch sizes are not used.
+        output, probabilities: rasters to write; empty: not made; at least one.
+        tile_size: output pixels of a tile, halo not counted; 0 chooses by `memory`.
+        batch_size: tiles in one call of the model; 0 chooses.
+        memory: MiB that tiles may take together; part of the tile plan, so it never follows the machine's state.
+        creation_options: GDAL creation options ``KEY=VALUE`` for all rasters.
+    """
+
+    kind: ClassVar[str] = 'servemodel'
+    tensorflow: ClassVar[bool] = True
+    model: str
+    sources: Tuple[SourceSpec, ...]
+    output: str = ''
+    probabilities: str = ''
+    tile_size: int = 0
+    batch_size: int = 0
+    memory: int = 1024
+    runtime: str = 'auto'
+    creation_options: Tuple[str, ...] = ()
+
+    def outputs(self) -> Dict[str, str]:
+        return {'OUTPUT': self.output, 'PROBABILITIES': self.probabilities}
+
+
+@dataclasses.dataclass(frozen=True)
+class DescribeJob(Job):
+    """Say what a model is: inputs, outputs, receptive field, stride, classes, parameters."""
+
+    kind: ClassVar[str] = 'describemodel'
+    model: str
+    report: str = ''
+    json: str = ''
+
+    def outputs(self) -> Dict[str, str]:
+        return {'REPORT': self.report, 'JSON': self.json}

@@ -1,0 +1,1 @@
+"""Writing rasters that last."""

@@ -1,0 +1,1 @@
+"""Networks, losses, and what is known of them."""

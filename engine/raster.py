@@ -1,0 +1,198 @@
+"""Reading rasters: stacks of bands on one grid, windows that may reach over the edge, no-data."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from .errors import BandMismatch, GridMismatch, InputUnreadable, InvalidJob
+from .gdalio import dtype_of, gdal, gdal_type, open_raster, same_crs
+from .grid import Grid, Window, relate
+from .jobs import SourceSpec
+
+PADDINGS = ('reflect', 'edge')
+
+
+def grid_of(dataset: gdal.Dataset) -> Grid:
+    """The grid of an open raster. Without georeferencing: pixel coordinates, rows downwards."""
+    crs = dataset.GetSpatialRef()
+    transform = dataset.GetGeoTransform(can_return_null=True) or (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    if transform[1] * transform[5] - transform[2] * transform[4] == 0:
+        raise InputUnreadable(f'{dataset.GetDescription()}: its geotransform {transform} has no area.')
+    return Grid(crs.ExportToWkt() if crs else '', tuple(transform), dataset.RasterXSize, dataset.RasterYSize)
+
+
+def require_same_crs(a: Grid, b: Grid, names: tuple[str, str]) -> None:
+    """Raise `GridMismatch`, naming both, if two grids have different reference systems."""
+    if not same_crs(a.crs, b.crs):
+        raise GridMismatch(
+            f'Different coordinate reference systems: {names[0]} has {crs_name(a.crs)}, {names[1]} has '
+            f'{crs_name(b.crs)}. Reproject one of them ("Warp") first.'
+        )
+
+
+def crs_name(wkt: str) -> str:
+    """A short name for messages, such as ``EPSG:32631 (WGS 84 / UTM zone 31N)``."""
+    if not wkt:
+        return 'none'
+    from .gdalio import osr
+
+    crs = osr.SpatialReference(wkt=wkt)
+    authority, code = crs.GetAuthorityName(None), crs.GetAuthorityCode(None)
+    return f'{authority}:{code} ({crs.GetName()})' if authority and code else str(crs.GetName())
+
+
+def parse_nodata(text: str, declared: list[float | None]) -> tuple[float | None, ...]:
+    """No-data values of each band from the user's text, see `jobs.SourceSpec`.
+
+    Args:
+        text: the user's text.
+        declared: what the files declare, one a band.
+    """
+    words = text.replace(',', ' ').split()
+    if not words:
+        return tuple(declared)
+    values: list[float | None] = []
+    for word in words:
+        try:
+            values.append(None if word.lower() == 'none' else float(word))
+        except ValueError:
+            raise InvalidJob(f'No-data {text!r}: {word!r} is neither a number, "nan" nor "none".') from None
+    if len(values) == 1:
+        values *= len(declared)
+    if len(values) != len(declared):
+        raise InvalidJob(f'No-data {text!r}: {len(values)} values for {len(declared)} bands; give one, or one a band.')
+    return tuple(values)
+
+
+def format_nodata(values: tuple[float | None, ...]) -> tuple[str, ...]:
+    """The texts that manifests and cards store: empty where there is no no-data value."""
+    return tuple('' if value is None else repr(float(value)).removesuffix('.0') for value in values)
+
+
+def unformat_nodata(texts: tuple[str, ...]) -> tuple[float | None, ...]:
+    """The inverse of `format_nodata`."""
+    return tuple(float(text) if text else None for text in texts)
+
+
+class RasterStack:
+    """The bands of one or several rasters on one grid, as one raster.
+
+    Files are opened once a thread, since a GDAL dataset must not be shared between threads.
+
+    Args:
+        spec: the rasters, the bands of the stack to use, and no-data.
+
+    Attributes:
+        grid: of all the rasters.
+        dtype: the smallest type that holds all bands.
+        bands: names of the bands: their descriptions, or ``B1``, ``B2``, …
+        nodata: a value a band, or None.
+        block: (columns, rows) of the first raster's blocks.
+    """
+
+    def __init__(self, spec: SourceSpec) -> None:
+        if not spec.rasters:
+            raise InvalidJob(f'{spec.name}: no raster given.')
+        self.spec = spec
+        self._local = threading.local()
+        self._local.datasets = [open_raster(path) for path in spec.rasters]
+        everything: list[tuple[int, int]] = []  # (raster, band) of the stack
+        names: list[str] = []
+        declared: list[float | None] = []
+        dtypes: list[np.dtype] = []
+        for i, (path, dataset) in enumerate(zip(spec.rasters, self._local.datasets)):
+            grid = grid_of(dataset)
+            if i == 0:
+                self.grid = grid
+            else:
+                both = (spec.rasters[0], path)
+                require_same_crs(self.grid, grid, both)
+                same = relate(self.grid, grid, both)
+                if (same.x, same.y, same.col, same.row) != (1, 1, 0, 0) or grid.window != self.grid.window:
+                    raise GridMismatch(
+                        f'{spec.name}: the rasters of a source must lie on one grid. {path}: {grid.describe()}; '
+                        f'{spec.rasters[0]}: {self.grid.describe()}'
+                    )
+            for number in range(1, dataset.RasterCount + 1):
+                band = dataset.GetRasterBand(number)
+                everything.append((i, number))
+                names.append(band.GetDescription() or f'B{len(everything)}')
+                declared.append(band.GetNoDataValue())
+                dtypes.append(dtype_of(band, path))
+        for number in spec.bands:
+            if not 1 <= number <= len(everything):
+                raise BandMismatch(f'{spec.name}: no band {number}; the stack has {len(everything)} bands.')
+        chosen = [number - 1 for number in spec.bands] or range(len(everything))
+        self._bands = [everything[i] for i in chosen]
+        self.bands = tuple(names[i] for i in chosen)
+        self.nodata = parse_nodata(spec.nodata, [declared[i] for i in chosen])
+        self.dtype = np.result_type(*(dtypes[i] for i in chosen))
+        block = self._local.datasets[0].GetRasterBand(1).GetBlockSize()
+        self.block = (int(block[0]), int(block[1]))
+
+    def read(self, window: Window) -> np.ndarray:
+        """Pixels of a window that lies inside the grid, as (rows, columns, bands) of `dtype`, C-contiguous."""
+        if not self.grid.window.contains(window):
+            raise ValueError(f'{window} is not inside {self.grid.window}')
+        if not hasattr(self._local, 'datasets'):
+            self._local.datasets = [open_raster(path) for path in self.spec.rasters]
+        out = np.empty((window.height, window.width, len(self._bands)), self.dtype)
+        by_raster: dict[int, list[int]] = {}
+        for position, (raster, _) in enumerate(self._bands):
+            by_raster.setdefault(raster, []).append(position)
+        for raster, positions in by_raster.items():
+            numbers = [self._bands[position][1] for position in positions]
+            whole = positions == list(range(len(self._bands)))
+            part = out if whole else np.empty((window.height, window.width, len(positions)), self.dtype)
+            size = part.dtype.itemsize
+            try:
+                self._local.datasets[raster].ReadRaster(
+                    window.col,
+                    window.row,
+                    window.width,
+                    window.height,
+                    buf_type=gdal_type(self.dtype),
+                    band_list=numbers,
+                    buf_pixel_space=size * len(positions),
+                    buf_line_space=size * len(positions) * window.width,
+                    buf_band_space=size,
+                    buf_obj=part,
+                )
+            except RuntimeError as error:
+                raise InputUnreadable(
+                    f'{self.spec.rasters[raster]}: columns {window.col}-{window.right - 1}, rows {window.row}-'
+                    f'{window.bottom - 1} cannot be read; the file is damaged or not complete ({error}).'
+                ) from error
+            if not whole:
+                out[..., positions] = part
+        return out
+
+    def read_padded(self, window: Window, padding: str = 'reflect') -> np.ndarray:
+        """Like `read`, for a window that may reach over the grid's edges, or lie outside it.
+
+        Args:
+            window: any window.
+            padding: ``reflect`` mirrors about the centre of the edge pixels, again and again where the image is
+                smaller than the padding; ``edge`` repeats the edge pixels.
+        """
+        if self.grid.window.contains(window):
+            return self.read(window)
+        cols = padded_index(window.col, window.width, self.grid.width, padding)
+        rows = padded_index(window.row, window.height, self.grid.height, padding)
+        col, row = int(cols.min()), int(rows.min())
+        inner = Window(col, row, int(cols.max()) + 1 - col, int(rows.max()) + 1 - row)
+        return np.ascontiguousarray(self.read(inner)[np.ix_(rows - row, cols - col)])
+
+
+def padded_index(start: int, count: int, length: int, padding: str = 'reflect') -> np.ndarray:
+    """Which of `length` pixels stands at each of `count` positions from `start` on, with the given padding."""
+    index = np.arange(start, start + count)
+    if padding == 'edge' or length == 1:
+        return np.clip(index, 0, length - 1)
+    if padding != 'reflect':
+        raise ValueError(f'unknown padding {padding!r}')
+    period = 2 * (length - 1)
+    index = np.abs(index) % period
+    return np.where(index < length, index, period - index)

@@ -1,0 +1,54 @@
+"""Which function does which job. The function's module is imported when the job is asked for, not before."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .events import Event, Reporter
+from .jobs import Job
+
+_FUNCTIONS = {
+    'demoscene': ('demoscene', 'make_demo_scene'),
+    'selectpatches': ('sampling.patches', 'select_patches'),
+    'extractpatches': ('datasets.extraction', 'extract_patches'),
+    'trainmodel': ('training.trainer', 'train_model'),
+    'servemodel': ('serving.serve', 'serve_model'),
+    'describemodel': ('model_package.describe', 'describe_model'),
+    'checkengine': ('check', 'check_engine'),
+}
+
+
+def function_for(job: Job) -> Callable[[Any, Reporter], dict[str, Any]]:
+    """The function ``(job, reporter) -> outputs by name`` that does `job`."""
+    module, name = _FUNCTIONS[job.kind]
+    return getattr(importlib.import_module(f'.{module}', __package__), name)
+
+
+def run(
+    job: Job,
+    on_event: Callable[[Event], None] | None = None,
+    cancelled: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Do `job` here and now.
+
+    Args:
+        job: one of the dataclasses of `quadrat.engine.jobs`.
+        on_event: called with each event (progress, log lines, metrics, warnings).
+        cancelled: set it from another thread to stop the job.
+
+    Returns:
+        The outputs by name: paths, numbers, text.
+
+    Raises:
+        EngineError: with one line that says what is wrong and what to do.
+    """
+    from .records import Recorder
+
+    reporter = Reporter(on_event, cancelled)
+    with Recorder(job, reporter) as recorder:
+        values = function_for(job)(job, recorder.reporter)
+        recorder.finish(values)
+    return values

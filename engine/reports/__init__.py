@@ -1,0 +1,1 @@
+"""The HTML reports: one look for all."""

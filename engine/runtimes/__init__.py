@@ -1,0 +1,1 @@
+"""A loaded model of any kind as one thing."""

@@ -1,0 +1,1 @@
+"""Applying models to whole rasters, tile by tile."""

@@ -1,0 +1,1 @@
+"""What needs a running QGIS and is no algorithm."""
