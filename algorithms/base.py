@@ -8,7 +8,7 @@ from qgis.core import QgsProcessingAlgorithm, QgsProcessingException, QgsProcess
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..engine.errors import EngineError
-from ..plugin import runner
+from ..plugin import inputs, runner
 
 GROUPS = {
     'sampling': 'Sampling',
@@ -72,6 +72,7 @@ class QuadratAlgorithm(QgsProcessingAlgorithm):
         return ''.join(parts)
 
     def createInstance(self):
+        inputs.begin_without_sidecars()
         return type(self)()
 
     def add(self, definition, text: str, advanced: bool = False):
@@ -81,6 +82,19 @@ class QuadratAlgorithm(QgsProcessingAlgorithm):
             flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
             definition.setFlags(definition.flags() | flag)
         self.addParameter(definition)
+
+    def check(self, parameters, context) -> str:
+        """What is wrong with the parameters, as one line; empty if nothing is. It must be quick: no data is read."""
+        return ''
+
+    def checkParameterValues(self, parameters, context):
+        missing = inputs.missing_file(self.parameterDefinitions(), parameters)
+        if missing:
+            return False, missing
+        with inputs.no_sidecars():
+            fine, text = super().checkParameterValues(parameters, context)
+            problem = self.check(parameters, context) if fine else text
+        return not problem and fine, problem
 
     def prepare(self, parameters, context, feedback) -> None:
         """Read what belongs to the main thread (raster layers, their symbology) into attributes."""
@@ -95,7 +109,8 @@ class QuadratAlgorithm(QgsProcessingAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):
         try:
-            self.prepare(parameters, context, feedback)
+            with inputs.no_sidecars():
+                self.prepare(parameters, context, feedback)
         except EngineError as error:
             raise QgsProcessingException(str(error)) from error
         return True

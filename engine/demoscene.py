@@ -20,6 +20,7 @@ from .errors import InvalidJob, OutputRefused
 from .events import Reporter
 from .gdalio import gdal, gdal_type, ogr, osr, write_error
 from .jobs import ClassDef, DemoSceneJob
+from .maps.classes import qml
 
 PIXEL = 6.0  # metres, of the multispectral image
 RATIO = 4  # fine pixels in a multispectral one, along each axis
@@ -35,7 +36,7 @@ CLASSES = (
     ClassDef(ROAD, 'road', '#5f5f5f'),
     ClassDef(BUILDING, 'building', '#d7301f'),
 )
-FILES = ('ms.tif', 'pan.tif', 'truth.tif', 'polygons.gpkg', 'classes.csv')
+FILES = ('ms.tif', 'pan.tif', 'truth.tif', 'truth.qml', 'polygons.gpkg', 'classes.csv')
 
 # Mean reflectance x 10000 of blue, green, red, near infrared, and the share of objects made of it.
 _MATERIALS: dict[int, tuple[tuple[tuple[int, int, int, int], float], ...]] = {
@@ -67,8 +68,8 @@ def make_demo_scene(job: DemoSceneJob, reporter: Reporter) -> dict[str, Any]:
 
     Returns:
         ``OUTPUT``: the folder with ``ms.tif`` (4 bands int16), ``pan.tif`` (1 band int16, four times as fine),
-        ``truth.tif`` (uint8 class values on the grid of ``ms.tif``), ``polygons.gpkg`` (field ``class``; they do not
-        overlap and leave no gap) and ``classes.csv``.
+        ``truth.tif`` (uint8 class values on the grid of ``ms.tif``, with a style for QGIS), ``polygons.gpkg`` (field
+        ``class``; they do not overlap and leave no gap) and ``classes.csv``.
 
     Raises:
         InvalidJob: a size that cannot be made.
@@ -105,6 +106,8 @@ def _write_scene(folder: str, job: DemoSceneJob, reporter: Reporter) -> None:
     with open(os.path.join(folder, 'classes.csv'), 'w', encoding='utf-8', newline='') as file:
         file.write('value,name,colour\n')
         file.writelines(f'{c.value},{c.name},{c.colour}\n' for c in CLASSES)
+    with open(os.path.join(folder, 'truth.qml'), 'w', encoding='utf-8') as file:
+        file.write(qml(CLASSES))
     layer_source = _write_polygons(os.path.join(folder, 'polygons.gpkg'), objects, job.size)
     fine = _burn(layer_source, job.size * RATIO, PIXEL / RATIO, 'fid', gdal.GDT_UInt32)
     truth = _burn(layer_source, job.size, PIXEL, 'class', gdal.GDT_Byte)

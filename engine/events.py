@@ -130,6 +130,9 @@ class Reporter:
     Args:
         on_event: called with each `Event`, from whatever thread reports it, one at a time.
         cancelled: set from outside when the job should stop.
+
+    Attributes:
+        resolved: what `resolve` was told, by name.
     """
 
     INTERVAL = 0.1  # seconds between progress events; a fast loop must not flood the pipe
@@ -143,6 +146,7 @@ class Reporter:
         self._sent = 0.0
         self._span = (0.0, 1.0)
         self.cancelled = cancelled or threading.Event()
+        self.resolved: Dict[str, Any] = {}
 
     def emit(self, event: Event) -> None:
         """Pass an event on as it is."""
@@ -169,6 +173,11 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         self.emit(Warn(text))
+
+    def resolve(self, name: str, value: Any) -> None:
+        """Say which value is used where the job left the choice open; it goes to the log and to the record."""
+        self.resolved[name] = value
+        self.log(f'{name}: {value}', detail=True)
 
     def metric(self, name: str, value: float, step: int) -> None:
         self.emit(Metric(name, float(value), int(step)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -24,7 +25,7 @@ gdal.SetConfigOption('GDAL_PAM_ENABLED', 'NO')
 # The messages reach us as exceptions; libraries below GDAL must not print into the worker's streams as well.
 gdal.PushErrorHandler('CPLQuietErrorHandler')
 
-_DTYPES = {
+_DTYPES: dict[int, np.dtype] = {
     gdal.GDT_Byte: np.dtype('uint8'),
     gdal.GDT_UInt16: np.dtype('uint16'),
     gdal.GDT_Int16: np.dtype('int16'),
@@ -47,7 +48,7 @@ def dtype_of(band: gdal.Band, path: str) -> np.dtype:
         kind = gdal.GetDataTypeName(band.DataType)
         raise InputUnreadable(f'{path}: pixels of type {kind} cannot be used; convert them first.') from None
     if dtype == np.uint8 and band.GetMetadataItem('PIXELTYPE', 'IMAGE_STRUCTURE') == 'SIGNEDBYTE':
-        return np.dtype('int8')  # what GDAL before 3.7 says of signed bytes
+        raise InputUnreadable(f'{path}: signed bytes can be read with GDAL 3.7 and later; convert it to Int16 first.')
     return dtype
 
 
@@ -70,17 +71,20 @@ def config(**options: str) -> Iterator[None]:
 
 
 def open_raster(path: str) -> gdal.Dataset:
-    """Open a raster for reading.
+    """Open a raster for reading. What stands in an .aux.xml beside it is read, and never written.
 
     Raises:
         InputMissing: there is no such file.
         InputUnreadable: it is no raster, or holds several rasters (subdatasets) and none at the top.
     """
     try:
-        dataset = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_READONLY)
+        # Without it GDAL would not see a CRS, no-data or attribute table kept in the .aux.xml; only asking for
+        # statistics or setting something would write one.
+        with config(GDAL_PAM_ENABLED='YES'):
+            dataset = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_READONLY)
+            dataset.GetGeoTransform()  # some drivers read the file only now
     except RuntimeError as error:
-        plain = not path.startswith('/vsi') and ':' not in path.replace(':\\', '').replace(':/', '') and '<' not in path
-        if plain and not os.path.exists(path):
+        if _is_file_name(path) and not os.path.exists(path):
             raise InputMissing(f'{path}: no such file.') from error
         raise InputUnreadable(f'{path}: not a raster that GDAL can read ({error}).') from error
     if dataset.RasterCount == 0:
@@ -88,6 +92,11 @@ def open_raster(path: str) -> gdal.Dataset:
         hint = f' It holds several; give one of them, for example {parts[0]}' if parts else ''
         raise InputUnreadable(f'{path}: no raster bands in it.{hint}')
     return dataset
+
+
+def _is_file_name(path: str) -> bool:
+    """Whether a path names a plain file: no virtual one, no ``DRIVER:…`` text, no XML."""
+    return not path.startswith('/vsi') and not re.match(r'\s*<|[A-Za-z]\w+:', path)
 
 
 def same_crs(a: str, b: str) -> bool:
@@ -108,7 +117,9 @@ def write_error(path: str, error: Exception) -> EngineError:
     folder = os.path.dirname(os.path.abspath(path)) or '.'
     text = str(error)
     try:
-        free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize if hasattr(os, 'statvfs') else None
+        disk = os.statvfs(folder) if hasattr(os, 'statvfs') else None
+        # File systems without blocks of their own, such as /proc, are not full.
+        free = disk.f_bavail * disk.f_frsize if disk and disk.f_blocks else None
     except OSError:
         free = None
     if 'No space left' in text or getattr(error, 'errno', None) == 28 or (free is not None and free < 1 << 20):

@@ -173,8 +173,8 @@ def relate(reference: Grid, other: Grid, names: tuple[str, str] = ('the first ra
     exact = []
     for axis, length in ((0, reference.width), (1, reference.height)):
         ratio = size_a[axis] / size_b[axis]
-        fraction = Fraction(ratio).limit_denominator(64)
-        if fraction == 0 or abs(float(fraction) - ratio) * max(length, 1) > TOLERANCE:
+        fraction = _simple(ratio)
+        if abs(float(fraction) - ratio) * max(length, 1) > TOLERANCE:
             raise GridMismatch(f'The pixel sizes are in no simple ratio ({ratio:.6g}). {both}')
         exact.append(fraction)
     offsets = []
@@ -185,7 +185,18 @@ def relate(reference: Grid, other: Grid, names: tuple[str, str] = ('the first ra
         if abs(offset - steps * float(unit)) > TOLERANCE:
             raise GridMismatch(f'The rasters are shifted against each other by parts of a pixel. {both}')
         offsets.append(steps * unit)
-    return Relation(exact[0], exact[1], offsets[0], offsets[1])
+    relation = Relation(exact[0], exact[1], offsets[0], offsets[1])
+    # The axes may still be turned by an angle too small to show but for the width of the rasters.
+    for col, row in ((reference.width, 0), (0, reference.height), (reference.width, reference.height)):
+        x, y = other.to_pixels(*reference.to_map(col, row))
+        if max(abs(x - relation.col - col * relation.x), abs(y - relation.row - row * relation.y)) > 2 * TOLERANCE:
+            raise GridMismatch(f'The rasters are turned or sheared against each other. {both}')
+    return relation
+
+
+def _simple(ratio: float) -> Fraction:
+    """The nearest ratio of small whole numbers; the same one, inverted, for the inverse."""
+    return Fraction(ratio).limit_denominator(64) if ratio >= 1 else 1 / Fraction(1 / ratio).limit_denominator(64)
 
 
 def _snap(value: float) -> float:

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import json
 import typing
-from typing import Any, ClassVar, Dict, Type, TypeVar, Union
+from typing import Any, ClassVar, Dict, Tuple, Type, TypeVar, Union
 
 from ..errors import InvalidJob
 
@@ -35,8 +35,12 @@ class Job:
         if cls.kind:
             _KINDS[cls.kind] = cls
 
+    def inputs(self) -> Tuple[str, ...]:
+        """Paths of what the job reads: files, folders, or anything else that GDAL opens."""
+        return ()
+
     def outputs(self) -> Dict[str, str]:
-        """Paths of the outputs asked for, by parameter name; the first is the one whose log is kept."""
+        """Paths of the outputs by parameter name; those that are not asked for are empty."""
         return {}
 
     def to_dict(self) -> Dict[str, Any]:

@@ -53,6 +53,9 @@ class SelectPatchesJob(Job):
     buffer: int = 0
     seed: int = 0
 
+    def inputs(self) -> Tuple[str, ...]:
+        return (self.raster,)
+
     def outputs(self) -> Dict[str, str]:
         return {'OUTPUT': self.output}
 
@@ -67,6 +70,8 @@ class ExtractPatchesJob(Job):
         labels, polygons: where labels come from; one of them, or neither for a dataset without labels.
         classes: names and colours; a value named here is a class even if it is the label raster's no-data value.
             Empty: every value found, but no-data.
+        legend: names and colours for values that turn out to be classes, such as a layer's symbology. Without
+            `classes`, the no-data value of a label raster is a class if it has a name here, or in the file itself. For classes that are text, `ClassDef.name` says which is meant.
         split_field: attribute of the points with the split; empty: ``split`` if there is such a field.
         nodata_policy: reject a patch where any pixel, only where all, or never because of image no-data.
         samples_per_shard: samples in one shard file; 0 means about 64 MiB.
@@ -81,11 +86,18 @@ class ExtractPatchesJob(Job):
     labels: Optional[LabelRaster] = None
     polygons: Optional[LabelPolygons] = None
     classes: Tuple[ClassDef, ...] = ()
+    legend: Tuple[ClassDef, ...] = ()
     split_field: str = ''
     nodata_policy: str = 'any'
     samples_per_shard: int = 0
     accepted: str = ''
     rejected: str = ''
+
+    def inputs(self) -> Tuple[str, ...]:
+        rasters = tuple(path for source in self.sources for path in source.rasters)
+        labels = (self.labels.path,) if self.labels else ()
+        polygons = (self.polygons.vector.path,) if self.polygons else ()
+        return (*rasters, self.points.path, *labels, *polygons)
 
     def outputs(self) -> Dict[str, str]:
         return {'OUTPUT': self.output, 'ACCEPTED': self.accepted, 'REJECTED': self.rejected}

@@ -37,6 +37,9 @@ class ServeJob(Job):
     runtime: str = 'auto'
     creation_options: Tuple[str, ...] = ()
 
+    def inputs(self) -> Tuple[str, ...]:
+        return (self.model, *(path for source in self.sources for path in source.rasters))
+
     def outputs(self) -> Dict[str, str]:
         return {'OUTPUT': self.output, 'PROBABILITIES': self.probabilities}
 
@@ -49,6 +52,9 @@ class DescribeJob(Job):
     model: str
     report: str = ''
     json: str = ''
+
+    def inputs(self) -> Tuple[str, ...]:
+        return (self.model,)
 
     def outputs(self) -> Dict[str, str]:
         return {'REPORT': self.report, 'JSON': self.json}

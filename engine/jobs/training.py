@@ -63,5 +63,8 @@ class TrainJob(Job):
     options: TrainOptions = TrainOptions()
     report: str = ''
 
+    def inputs(self) -> Tuple[str, ...]:
+        return (self.dataset,)
+
     def outputs(self) -> Dict[str, str]:
         return {'OUTPUT': self.output, 'REPORT': self.report}

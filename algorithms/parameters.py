@@ -1,0 +1,235 @@
+"""Parameters that several algorithms share: how they are declared, and how their values become parts of a job.
+
+The `add_…` functions declare, in `initAlgorithm`; the functions named after what they return read. Reading touches
+layers of the project, so it belongs in `prepare`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Optional, Sequence, Tuple
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingException,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+)
+
+from ..engine.classes import read_csv
+from ..engine.errors import EngineError
+from ..engine.jobs import NODATA_POLICIES, ClassDef, SourceSpec
+from ..engine.model_package.card import read_card
+from ..plugin import inputs
+from .base import tr
+
+# -- one parameter of a kind ----------------------------------------------------------------------------------------
+
+
+def integer(
+    name: str,
+    label: str,
+    default: Optional[int],
+    minimum: Optional[int] = None,
+    maximum: Optional[int] = None,
+    optional: bool = False,
+) -> QgsProcessingParameterNumber:
+    """A whole number; bounds that are None are those of 32 bits."""
+    return QgsProcessingParameterNumber(
+        name,
+        tr(label),
+        QgsProcessingParameterNumber.Type.Integer,
+        default,
+        optional,
+        -(2**31) + 1 if minimum is None else minimum,
+        2**31 - 1 if maximum is None else maximum,
+    )
+
+
+def real(
+    name: str,
+    label: str,
+    default: Optional[float],
+    minimum: float = -1.7976931348623157e308,
+    maximum: float = 1.7976931348623157e308,
+    optional: bool = False,
+) -> QgsProcessingParameterNumber:
+    """A number with a fraction."""
+    kind = QgsProcessingParameterNumber.Type.Double
+    return QgsProcessingParameterNumber(name, tr(label), kind, default, optional, minimum, maximum)
+
+
+def choice(name: str, label: str, values: Sequence[str], default: str) -> QgsProcessingParameterEnum:
+    """One of `values`, given and stored as that text. Read it with ``parameterAsEnumString``."""
+    return QgsProcessingParameterEnum(name, tr(label), list(values), False, default, False, True)
+
+
+def text(name: str, label: str, default: Optional[str] = None, optional: bool = True) -> QgsProcessingParameterString:
+    """A line of text."""
+    return QgsProcessingParameterString(name, tr(label), default, False, optional)
+
+
+def text_value(algorithm, parameters: dict, name: str, context) -> str:
+    """The text of a parameter; a number given where text is expected is text too."""
+    return (algorithm.parameterAsString(parameters, name, context) or '').strip()
+
+
+def optional_integer(algorithm, parameters: dict, name: str, context) -> Optional[int]:
+    """The number of a parameter that may be left empty, or None."""
+    value = parameters.get(name)
+    if value is None or value == '' or not algorithm.parameterAsString(parameters, name, context):
+        return None
+    return algorithm.parameterAsInt(parameters, name, context)
+
+
+# -- image sources ----------------------------------------------------------------------------------------------------
+
+INPUT, NODATA = 'INPUT', 'NODATA'
+
+
+def add_sources(algorithm, help_text: str = '') -> None:
+    """INPUT, the rasters of source 1, and NODATA."""
+    algorithm.add(
+        QgsProcessingParameterMultipleLayers(INPUT, tr('Input rasters'), QgsProcessing.SourceType.TypeRaster),
+        help_text
+        or 'The image: one raster, or several on the same grid, whose bands are stacked in the order given here.',
+    )
+
+
+def add_nodata(algorithm) -> None:
+    """NODATA, the no-data of source 1; apart from `add_sources`, since advanced parameters come last."""
+    algorithm.add(
+        text(NODATA, 'No-data value of the input rasters'),
+        'Empty takes what the files (or the settings of their layers) declare. Otherwise a number, "nan", or "none" '
+        'for no no-data value; or one of these for each band, separated by blanks.',
+        advanced=True,
+    )
+
+
+def sources(algorithm, parameters: dict, context, patch_size: int = 64) -> Tuple[SourceSpec, ...]:
+    """The image sources that INPUT and NODATA describe.
+
+    Args:
+        patch_size: side of the patches in pixels, where patches are cut.
+
+    Raises:
+        QgsProcessingException: where a layer is no raster file.
+    """
+    layers = algorithm.parameterAsLayerList(parameters, INPUT, context)
+    if not layers:
+        raise QgsProcessingException(tr('INPUT: no raster given, or none that can be read.'))
+    given = text_value(algorithm, parameters, NODATA, context)
+    return (
+        SourceSpec(
+            tuple(inputs.raster_path(layer) for layer in layers),
+            patch_size=(patch_size, patch_size),
+            nodata=given or inputs.raster_nodata(layers),
+        ),
+    )
+
+
+def add_nodata_policy(algorithm) -> None:
+    """NODATA_POLICY."""
+    algorithm.add(
+        choice('NODATA_POLICY', 'Patches with no-data pixels', NODATA_POLICIES, 'any'),
+        'any: reject a patch with any no-data pixel (a pixel is no-data if any band is). all: reject only patches '
+        'without any data (a pixel is no-data if all bands are). ignore: reject none; values that are no numbers are '
+        'still no-data.',
+        advanced=True,
+    )
+
+
+# -- sizes, seeds, classes --------------------------------------------------------------------------------------------
+
+
+def add_patch_size(algorithm, default: int = 64) -> None:
+    """PATCH_SIZE."""
+    algorithm.add(
+        integer('PATCH_SIZE', 'Patch size (pixels)', default, 1, 1 << 16),
+        'Side of the square patches in pixels of the image. Networks that halve the resolution several times want '
+        'multiples of 16 or 32.',
+    )
+
+
+def add_seed(algorithm, what: str) -> None:
+    """SEED. `what` says what it changes, as in "the assignment of blocks to splits"."""
+    algorithm.add(
+        integer('SEED', 'Random seed', 0, 0),
+        f'Another number changes {what}; the same number gives the same result.',
+        advanced=True,
+    )
+
+
+def add_classes(algorithm, help_text: str) -> None:
+    """CLASSES, a CSV of classes."""
+    algorithm.add(
+        QgsProcessingParameterFile(
+            'CLASSES',
+            tr('Classes'),
+            QgsProcessingParameterFile.Behavior.File,
+            optional=True,
+            fileFilter=tr('Tables of classes') + ' (*.csv *.txt);;' + tr('All files') + ' (*)',
+        ),
+        help_text,
+    )
+
+
+def classes(algorithm, parameters: dict, context) -> Tuple[ClassDef, ...]:
+    """The classes of the CSV that CLASSES names; empty where it names none. Raises `EngineError`."""
+    path = algorithm.parameterAsFile(parameters, 'CLASSES', context)
+    return read_csv(path) if path else ()
+
+
+# -- models -----------------------------------------------------------------------------------------------------------
+
+
+def add_model(algorithm) -> None:
+    """MODEL, a model package. A file parameter, since a folder one takes no .zip; its filter lets folders pass too."""
+    algorithm.add(
+        QgsProcessingParameterFile(
+            'MODEL',
+            tr('Model package'),
+            QgsProcessingParameterFile.Behavior.File,
+            fileFilter=tr('Model packages') + ' (item.json *.zip);;' + tr('All files') + ' (*)',
+        ),
+        'The folder that "Train a model" made, the item.json in it, or the folder as a .zip.',
+    )
+
+
+def model(algorithm, parameters: dict, context) -> str:
+    """The path of the package that MODEL names: a folder or a .zip."""
+    path = os.path.abspath(algorithm.parameterAsFile(parameters, 'MODEL', context))
+    return os.path.dirname(path) if os.path.basename(path) == 'item.json' else path
+
+
+def model_problem(algorithm, parameters: dict, context) -> str:
+    """What is wrong with the package that MODEL names, as one line; empty if nothing is. Reads its item.json."""
+    try:
+        read_card(model(algorithm, parameters, context))
+    except EngineError as error:
+        return f'MODEL: {error}'
+    return ''
+
+
+# -- outputs -----------------------------------------------------------------------------------------------------------
+
+
+def output_path(algorithm, parameters: dict, name: str, context) -> str:
+    """The path of a file that the engine writes; empty where an optional one is not asked for."""
+    if parameters.get(name) in (None, ''):
+        return ''
+    return _absolute(algorithm.parameterAsOutputLayer(parameters, name, context))
+
+
+def output_folder(algorithm, parameters: dict, name: str, context) -> str:
+    """The path of a folder that the engine writes."""
+    return _absolute(algorithm.parameterAsString(parameters, name, context))
+
+
+def _absolute(path: str) -> str:
+    """A path that means the same to the engine, whose working folder is another; ``driver:…`` texts stay."""
+    return path if re.match(r'[A-Za-z]\w+:', path) else os.path.abspath(path)
