@@ -71,7 +71,8 @@ class ExtractPatchesJob(Job):
         classes: names and colours; a value named here is a class even if it is the label raster's no-data value.
             Empty: every value found, but no-data.
         legend: names and colours for values that turn out to be classes, such as a layer's symbology. Without
-            `classes`, the no-data value of a label raster is a class if it has a name here, or in the file itself. For classes that are text, `ClassDef.name` says which is meant.
+            `classes`, the no-data value of a label raster is a class if it has a name here, or in the file itself.
+            For classes that are text, `ClassDef.name` says which is meant.
         split_field: attribute of the points with the split; empty: ``split`` if there is such a field.
         nodata_policy: reject a patch where any pixel, only where all, or never because of image no-data.
         samples_per_shard: samples in one shard file; 0 means about 64 MiB.

@@ -58,7 +58,7 @@ class TrainJob(Job):
     classes: Tuple[ClassDef, ...] = ()
     epochs: int = 50
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     seed: int = 0
     options: TrainOptions = TrainOptions()
     report: str = ''

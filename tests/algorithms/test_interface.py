@@ -1,0 +1,118 @@
+"""What people's scripts and models call: ids and names are frozen, everything has a help text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('qgis.core')
+
+import qgis.core as qgis_core
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingParameterEnum
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SOURCES = 'INPUT INPUT_2 INPUT_3 INPUT_4 SOURCES NODATA NODATA_2 NODATA_3 NODATA_4'
+PATCH_SIZES = 'PATCH_SIZE PATCH_SIZE_2 PATCH_SIZE_3 PATCH_SIZE_4'
+# The interface: which parameters and outputs an algorithm may have. None of them is ever renamed.
+FROZEN = {
+    'demoscene': 'SIZE SEED OUTPUT',
+    'selectpatches': 'INPUT PATCH_SIZE STEP OFFSET_X OFFSET_Y MASK NODATA STRATEGY TRAIN VALIDATION TEST BLOCK_SIZE '
+    'BUFFER LABELS SEED OTBTF OUTPUT',
+    'extractpatches': f'{SOURCES} {PATCH_SIZES} POINTS LABEL_FIELD LABEL_RASTER LABEL_POLYGONS CLASS_FIELD OUTSIDE '
+    'SPLIT_FIELD NODATA_POLICY BORDER FORMAT OTBTF OUTPUT ACCEPTED REJECTED',
+    'trainmodel': f'{SOURCES} DATASET TASK ARCHITECTURE CLASSES EPOCHS BATCH_SIZE LEARNING_RATE LOSS SEED RESUME '
+    'WARM_START OPTIONS OUTPUT REPORT BEST_EPOCH BEST_SCORE',
+    'servemodel': f'{SOURCES} MODEL EXTENT MASK_LAYER MASK OUTPUT_NAMES USER_PLACEHOLDERS MODE EXPRESSION_FIELD '
+    'SPACING_SCALE FILL_VALUE OUTPUT_TYPE TILE_SIZE BATCH_SIZE BLEND TTA RUNTIME PRECISION RESUME CREATION_OPTIONS '
+    'OUTPUT PROBABILITIES CONFIDENCE ENTROPY POLYGONS',
+    'describemodel': 'MODEL REPORT JSON RECEPTIVE_FIELD STRIDE',
+    'installengine': 'CACHE WHEELS GPU',
+    'checkengine': 'REPORT',
+}
+# Added where a user would expect them; just as frozen once released.
+ADDED = {
+    'extractpatches': 'LABEL_NODATA CLASSES COUNT',
+    'installengine': 'PYTHON',
+    'checkengine': 'PYTHON',
+}
+# Nothing else may ever be required: everything has a working default.
+REQUIRED = {
+    'demoscene': 'OUTPUT',
+    'selectpatches': 'INPUT OUTPUT',
+    'extractpatches': 'INPUT POINTS OUTPUT',
+    'trainmodel': 'DATASET OUTPUT',
+    'servemodel': 'MODEL INPUT OUTPUT',
+    'describemodel': 'MODEL',
+    'installengine': '',
+    'checkengine': '',
+}
+
+
+@pytest.fixture(scope='module')
+def algorithms(provider):
+    found = [algorithm for algorithm in provider.algorithms() if not isinstance(algorithm, QgsProcessingModelAlgorithm)]
+    return {algorithm.name(): algorithm for algorithm in found}
+
+
+def test_all_are_there(provider, algorithms):
+    assert sorted(algorithms) == sorted(FROZEN)
+    assert provider.id() == 'quadrat' and provider.name() == 'Quadrat'
+    assert provider.defaultVectorFileExtension() == 'gpkg' and provider.defaultRasterFileExtension() == 'tif'
+    assert not provider.icon().isNull()
+
+
+@pytest.mark.parametrize('name', FROZEN)
+def test_ids_texts_and_groups(algorithms, name):
+    algorithm = algorithms[name]
+    assert algorithm.id() == f'quadrat:{name}' and re.fullmatch('[a-z]+', name)
+    assert algorithm.group() and re.fullmatch('[a-z]+', algorithm.groupId())
+    label = algorithm.displayName()
+    assert label[0].isupper() and label[1:].lower() == label[1:]
+    assert algorithm.shortHelpString() and algorithm.shortDescription() and algorithm.tags()
+    assert not algorithm.flags() & QgsProcessingAlgorithm.Flag.FlagNoThreading
+    copy = algorithm.create()
+    assert type(copy) is type(algorithm) and copy.name() == name
+
+
+@pytest.mark.parametrize('name', FROZEN)
+def test_parameters(algorithms, name):
+    algorithm = algorithms[name]
+    known = f'{FROZEN[name]} {ADDED.get(name, "")}'.split()
+    definitions = algorithm.parameterDefinitions()
+    for definition in definitions:
+        assert definition.name() in known
+        assert len(definition.help()) > 20, definition.name()
+        assert definition.help().rstrip()[-1] in '.)', definition.name()
+        assert definition.description()[0].isupper(), definition.name()
+        if isinstance(definition, QgsProcessingParameterEnum):
+            assert definition.usesStaticStrings(), definition.name()
+            assert definition.defaultValue() in definition.options()
+    for output in algorithm.outputDefinitions():
+        assert output.name() in known
+    optional = qgis_core.QgsProcessingParameterDefinition.Flag.FlagOptional
+    required = [
+        definition.name()
+        for definition in definitions
+        if not definition.flags() & optional and definition.defaultValue() is None
+    ]
+    assert set(required) <= set(REQUIRED[name].split())
+
+
+def test_enumerations_are_scoped():
+    """Qt 6 knows no others: `Class.Enumeration.Value`, never `Class.Value`."""
+    import qgis.PyQt.QtCore
+    import qgis.PyQt.QtGui
+
+    places = (qgis_core, qgis.PyQt.QtCore, qgis.PyQt.QtGui)
+    for path in sorted([*(ROOT / 'plugin').rglob('*.py'), *(ROOT / 'algorithms').rglob('*.py')]):
+        for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+            if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
+                continue
+            owner = next((getattr(place, node.value.id) for place in places if hasattr(place, node.value.id)), None)
+            if isinstance(owner, type) and not node.attr.isupper():
+                value = getattr(owner, node.attr, None)
+                assert not isinstance(value, int), f'{path}:{node.lineno}: {node.value.id}.{node.attr}'

@@ -1,0 +1,98 @@
+"""Jobs: exact round trips through JSON, and one clear line for what cannot be understood."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from quadrat.engine.errors import EngineError, InvalidJob
+from quadrat.engine.jobs import (
+    CheckEngineJob,
+    ClassDef,
+    DemoSceneJob,
+    DescribeJob,
+    ExtractPatchesJob,
+    LabelPolygons,
+    LabelRaster,
+    SelectPatchesJob,
+    ServeJob,
+    SourceSpec,
+    TrainJob,
+    TrainOptions,
+    VectorSpec,
+    dumps,
+    job_from_dict,
+)
+
+SOURCE = SourceSpec(('/data/a b.tif', 'ä.vrt'), 'ms', (3, 1), (32, 48), 'nan, 0')
+EXTRACT = ExtractPatchesJob(
+    sources=(SOURCE, SourceSpec(('pan.tif',))),
+    points=VectorSpec('points.gpkg', 'points'),
+    output='dataset',
+    labels=LabelRaster('truth.tif', 2, 'none'),
+    polygons=LabelPolygons(VectorSpec('polygons.gpkg'), 'class', -1, True),
+    classes=(ClassDef(11, 'forêt', '#00ff00'), ClassDef(0)),
+    accepted='accepted.gpkg',
+)
+JOBS = [
+    DemoSceneJob('scene', 512, 7),
+    SelectPatchesJob('a.tif', 'points.gpkg', strategy='all', train=0.5),
+    EXTRACT,
+    TrainJob('dataset', 'package', classes=(ClassDef(1),), options=TrainOptions(filters=8, weight_decay=0.0)),
+    ServeJob('package', (SOURCE,), 'map.tif', creation_options=('BIGTIFF=YES',)),
+    DescribeJob('package', json='model.json'),
+    CheckEngineJob(),
+]
+
+
+@pytest.mark.parametrize('job', JOBS, ids=lambda job: job.kind)
+def test_jobs_survive_json(job):
+    assert job_from_dict(json.loads(dumps(job))) == job
+    assert dataclasses.replace(job) == job
+    hash(job)  # frozen, all through
+
+
+def test_inputs_and_outputs():
+    assert EXTRACT.inputs() == ('/data/a b.tif', 'ä.vrt', 'pan.tif', 'points.gpkg', 'truth.tif', 'polygons.gpkg')
+    assert EXTRACT.outputs() == {'OUTPUT': 'dataset', 'ACCEPTED': 'accepted.gpkg', 'REJECTED': ''}
+    for job in JOBS:
+        assert not set(job.inputs()) & set(job.outputs().values())
+
+
+def test_whole_numbers_pass_for_real_ones():
+    data = {**SelectPatchesJob('a.tif', 'p.gpkg').to_dict(), 'train': 60}
+    job = job_from_dict(data)
+    assert isinstance(job.train, float)
+
+
+@pytest.mark.parametrize(
+    ('change', 'texts'),
+    [
+        ({'job': 'trian'}, ["'trian'", 'trainmodel']),
+        ({'epochz': 3}, ['epochz', "'epochs'"]),
+        ({'epochs': '3'}, ['epochs', 'int', "'3'"]),
+        ({'epochs': True}, ['epochs', 'int', 'True']),
+        ({'learning_rate': None}, ['learning_rate', 'float', 'None']),
+        ({'classes': [{'value': 1}, {'name': 'x'}]}, ['classes[1].value', 'missing']),
+        ({'classes': [{'value': 1, 'color': ''}]}, ['classes[0].color', "'colour'"]),
+        ({'classes': 'forest'}, ['classes', 'list', "'forest'"]),
+        ({'options': {'filters': 1.5}}, ['options.filters', 'int', '1.5']),
+        ({'options': []}, ['options', 'object']),
+    ],
+)
+def test_errors_name_the_field(change, texts):
+    data = {**TrainJob('dataset', 'package').to_dict(), **change}
+    with pytest.raises(InvalidJob) as caught:
+        job_from_dict(data)
+    message = str(caught.value)
+    assert '\n' not in message
+    for text in texts:
+        assert text in message
+
+
+@pytest.mark.parametrize('data', [None, [], 'x', {}, {'job': None}, {'job': 'trainmodel'}])
+def test_what_is_no_job(data):
+    with pytest.raises(EngineError):
+        job_from_dict(data)
