@@ -1,4 +1,4 @@
-"""No-data on its way into a network: one implementation for training and for serving."""
+"""Pixels without data: which they are, and what a network is fed there; the same for training and for serving."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ..events import Reporter
 from ..gdalio import write_error
 from ..grid import Window, relate
 from ..jobs import NODATA_POLICIES, SPLITS, ClassDef, ExtractPatchesJob, SourceSpec
-from ..model_package.preprocessing import valid_pixels
+from ..nodata import valid_pixels
 from ..raster import RasterStack, format_nodata, require_same_crs
 from ..vector import require_vector_output
 from .folder import DatasetFolder

@@ -1,0 +1,43 @@
+"""Toolbox: what a model package is."""
+
+from __future__ import annotations
+
+from qgis.core import QgsProcessingOutputNumber, QgsProcessingParameterFileDestination
+
+from ...engine.jobs import DescribeJob
+from .. import parameters as shared
+from ..base import QuadratAlgorithm, tr
+
+
+class DescribeModel(QuadratAlgorithm):
+    NAME = 'describemodel'
+    LABEL = 'Describe a model'
+    GROUP = 'packages'
+    TAGS = 'deep learning,neural network,info,metadata,receptive field,stride,classes,summary,layers,STAC,MLM'
+    SUMMARY = (
+        'Tells what a model package holds: bands, classes, receptive field and stride, layers and parameters, and the '
+        'accuracies it had when it was trained. The essentials are in the log; the report and the JSON file have all.'
+    )
+
+    def initAlgorithm(self, config=None):
+        shared.add_model(self)
+        for name, label, kind, text in (
+            ('REPORT', 'Report', 'HTML files (*.html)', 'The description as a page.'),
+            ('JSON', 'Description as JSON', 'JSON files (*.json)', 'The description for programs.'),
+        ):
+            self.add(QgsProcessingParameterFileDestination(name, tr(label), tr(kind), None, True, False), text)
+        for name, label in (
+            ('RECEPTIVE_FIELD', 'Receptive field (full width in pixels; 0 if unknown)'),
+            ('STRIDE', 'Total stride (pixels)'),
+        ):
+            self.addOutput(QgsProcessingOutputNumber(name, tr(label)))
+
+    def check(self, parameters, context):
+        return shared.model_problem(self, parameters, context)
+
+    def job(self, parameters, context, feedback):
+        return DescribeJob(
+            model=shared.model(self, parameters, context),
+            report=shared.output_path(self, parameters, 'REPORT', context),
+            json=shared.output_path(self, parameters, 'JSON', context),
+        )

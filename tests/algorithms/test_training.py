@@ -1,0 +1,160 @@
+"""Train a model and describe it as Processing runs them, in QGIS and through qgis_process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('qgis.core')
+
+from qgis.core import (
+    QgsApplication,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+)
+
+from quadrat import engine
+from quadrat.engine import jobs
+
+OPTIONS = '{"filters": 4, "depth": 2}'
+
+
+class Feedback(QgsProcessingFeedback):
+    def __init__(self):
+        super().__init__(False)
+        self.texts = []
+
+    def pushInfo(self, info):  # noqa: N802
+        self.texts.append(info)
+
+    def pushWarning(self, warning):  # noqa: N802
+        self.texts.append(warning)
+
+    def reportError(self, error, fatalError=False):  # noqa: N802, N803
+        self.texts.append(error)
+
+
+@pytest.fixture(scope='module')
+def dataset(tmp_path_factory):
+    """A demo scene in patches of 16 pixels."""
+    folder = tmp_path_factory.mktemp('data')
+    image, points = str(folder / 'scene/ms.tif'), str(folder / 'points.gpkg')
+    engine.run(jobs.DemoSceneJob(str(folder / 'scene'), 256, 3))
+    engine.run(jobs.SelectPatchesJob(image, points, patch_size=16, block_size=64))
+    engine.run(
+        jobs.ExtractPatchesJob(
+            (jobs.SourceSpec((image,), patch_size=(16, 16)),),
+            jobs.VectorSpec(points),
+            str(folder / 'dataset'),
+            labels=jobs.LabelRaster(str(folder / 'scene/truth.tif')),
+        )
+    )
+    return folder / 'dataset'
+
+
+@pytest.fixture
+def run(provider, engine_python, monkeypatch):
+    """A function that runs an algorithm: (results, all that was said). Errors raise QgsProcessingException."""
+    monkeypatch.setenv('QUADRAT_PYTHON', engine_python)
+
+    def go(name, parameters):
+        algorithm = QgsApplication.processingRegistry().algorithmById(f'quadrat:{name}').create()
+        context, feedback = QgsProcessingContext(), Feedback()
+        fine, text = algorithm.checkParameterValues(parameters, context)
+        if not fine:
+            raise QgsProcessingException(text)
+        results, fine = algorithm.run(parameters, context, feedback)
+        if not fine:
+            raise QgsProcessingException(' | '.join(feedback.texts))
+        return results, '\n'.join(feedback.texts)
+
+    return go
+
+
+def test_train_and_describe(run, dataset, tmp_path):
+    results, said = run(
+        'trainmodel',
+        {
+            'DATASET': str(dataset),
+            'CLASSES': str(dataset.parent / 'scene/classes.csv'),
+            'EPOCHS': 2,
+            'SEED': 5,
+            'OPTIONS': OPTIONS,
+            'OUTPUT': QgsProcessing.TEMPORARY_OUTPUT,
+            'REPORT': QgsProcessing.TEMPORARY_OUTPUT,
+        },
+    )
+    assert 'Epoch 2/2: ' in said and results['BEST_EPOCH'] in (1, 2) and 0 < results['BEST_SCORE'] < 1
+    package = Path(results['OUTPUT'])
+    assert package.is_absolute() and (package / 'item.json').is_file()
+    assert results['REPORT'].endswith('.html') and os.path.isfile(results['REPORT'])
+    record = json.loads((package / 'training.json').read_text())
+    assert record['job']['seed'] == 5 and record['job']['options']['filters'] == 4
+    assert [item['name'] for item in record['classes']] == ['field', 'forest', 'water', 'road', 'building']
+
+    archive = shutil.make_archive(str(tmp_path / 'packed'), 'zip', package.parent, package.name)
+    page, file = tmp_path / 'd.html', tmp_path / 'd.json'
+    results, said = run('describemodel', {'MODEL': archive, 'JSON': str(file), 'REPORT': str(page)})
+    assert (results['RECEPTIVE_FIELD'], results['STRIDE']) == (45, 4)
+    assert 'receptive field 45 pixels' in said and '52 building' in said and 'near infrared' in said
+    description = json.loads(file.read_text())
+    assert description['inputs'][0]['receptive_field'] == {'left': 22, 'top': 22, 'right': 22, 'bottom': 22}
+    assert description['layers'] and 'Layers' in page.read_text()
+
+
+def test_what_is_wrong_is_said_in_one_line(run, dataset, tmp_path):
+    def refused(name, words, **parameters):
+        with pytest.raises(QgsProcessingException, match=words) as caught:
+            run(name, {'OUTPUT': str(tmp_path / 'out'), **parameters} if name == 'trainmodel' else parameters)
+        assert '\n' not in str(caught.value) and not os.path.exists(tmp_path / 'out')
+
+    data = str(dataset)
+    refused('trainmodel', 'DATASET.*nowhere', DATASET=str(tmp_path / 'nowhere'))
+    refused('trainmodel', "did you mean 'filters'", DATASET=data, OPTIONS='{"filter": 3}')
+    refused('trainmodel', 'OPTIONS.depth: expected int', DATASET=data, OPTIONS='{"depth": "x"}')
+    refused('trainmodel', 'OPTIONS: not JSON', DATASET=data, OPTIONS='filters=3')
+    refused('trainmodel', 'largest that works', DATASET=data, OPTIONS='{"depth": 5}')
+    refused('describemodel', 'no model package', MODEL=data)
+    refused('describemodel', 'MODEL.*nowhere', MODEL=str(tmp_path / 'nowhere'))
+
+
+def test_a_model_passes_the_package_on(provider, dataset):
+    """In the graphical modeler the folder that training makes can be the MODEL of the next step."""
+    model = QgsProcessingModelAlgorithm('chain')
+    for name in ('trainmodel', 'describemodel'):
+        child = QgsProcessingModelChildAlgorithm(f'quadrat:{name}')
+        child.setChildId(name)
+        model.addChildAlgorithm(child)
+    from qgis.gui import QgsGui, QgsProcessingParameterWidgetContext
+
+    definition = next(
+        item for item in provider.algorithm('describemodel').parameterDefinitions() if item.name() == 'MODEL'
+    )
+    widget = QgsGui.processingGuiRegistry().createModelerParameterWidget(
+        model, 'describemodel', definition, QgsProcessingContext()
+    )
+    context = QgsProcessingParameterWidgetContext()
+    context.setModel(model)
+    context.setModelChildAlgorithmId('describemodel')
+    widget.setWidgetContext(context)
+    widget.setWidgetValue(QgsProcessingModelChildParameterSource.fromChildOutput('trainmodel', 'OUTPUT'))
+    assert (widget.value().outputChildId(), widget.value().outputName()) == ('trainmodel', 'OUTPUT')
+    assert all(definition.checkValueIsAcceptable(text) for text in ('/a/folder', '/a.b/item.json', '/a/b.zip'))
+
+
+def test_through_qgis_process(qgis_process, dataset, tmp_path):
+    done = qgis_process('trainmodel', DATASET=dataset, EPOCHS=1, BATCH_SIZE=64, OPTIONS=OPTIONS, OUTPUT=tmp_path / 'p')
+    assert done.returncode == 0 and 'Epoch 1/1' in done.stdout and (tmp_path / 'p/report.html').exists(), done.stdout
+    done = qgis_process('describemodel', MODEL=tmp_path / 'p/item.json')
+    assert done.returncode == 0 and 'RECEPTIVE_FIELD:\t45' in done.stdout, done.stdout
+    done = qgis_process('trainmodel', DATASET=dataset, EPOCHS=1, OPTIONS='{"batch": 1}', OUTPUT=tmp_path / 'q')
+    assert done.returncode != 0 and 'OPTIONS.batch' in done.stdout and not (tmp_path / 'q').exists()
