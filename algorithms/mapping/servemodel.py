@@ -1,0 +1,105 @@
+"""Toolbox: a map of a whole raster with a trained model."""
+
+from __future__ import annotations
+
+from qgis.core import QgsProcessingParameterRasterDestination
+
+from ...engine.jobs import RUNTIMES, ServeJob
+from ...plugin import layers
+from .. import parameters as shared
+from ..base import QuadratAlgorithm, tr
+
+
+class ServeModel(QuadratAlgorithm):
+    NAME = 'servemodel'
+    LABEL = 'Map with a model'
+    GROUP = 'mapping'
+    TAGS = (
+        'predict,prediction,inference,classify,classification,segmentation,apply,serve,land cover,deep learning,OTBTF'
+    )
+    SUMMARY = (
+        'Applies a trained model to a whole raster of any size, tile by tile. The map has the extent and pixels of the '
+        'raster and does not depend on the tiles: around each, as much is read as the model looks at. No-data stays '
+        'no-data. The class map carries the values, names and colours of the classes; the probabilities have a band '
+        'for each class.'
+    )
+
+    def initAlgorithm(self, configuration=None):
+        shared.add_model(self)
+        shared.add_sources(
+            self,
+            'The image to map: one raster, or several on the same grid, whose bands are stacked in the order given '
+            'here. Give the bands that the model was trained with, in that order, with about the same pixel size.',
+        )
+        shared.add_nodata(self)
+        self.add(
+            shared.integer('TILE_SIZE', 'Tile size (pixels)', 0, 0),
+            'Side of the tiles that are computed one after the other. 0 chooses it so that a tile takes about 1 GiB of '
+            'memory. Smaller tiles need less memory and more time, since what lies around each is computed as well; '
+            'the map is the same.',
+            advanced=True,
+        )
+        self.add(
+            shared.integer('BATCH_SIZE', 'Tiles at once', 0, 0),
+            'How many tiles the model computes at the same time. 0 chooses; more than one pays only for small tiles '
+            'on a GPU.',
+            advanced=True,
+        )
+        self.add(
+            shared.choice('RUNTIME', 'Runtime', RUNTIMES, 'auto'),
+            'What runs the network. auto takes the best that is installed; all give the same map.',
+            advanced=True,
+        )
+        self.add(
+            shared.text('CREATION_OPTIONS', 'Creation options of the GeoTIFF files'),
+            'GDAL creation options KEY=VALUE, separated by | or blanks, such as COMPRESS=ZSTD|ZLEVEL=9. They win over '
+            "Quadrat's own: tiled, DEFLATE, sparse, BigTIFF if needed.",
+            advanced=True,
+        )
+        self._add_output(
+            'OUTPUT',
+            'Class map',
+            True,
+            'GeoTIFF of class values with names, colours and a .qml style. Pixels without data get a value that is no '
+            'class. Leave it out to make the probabilities only.',
+        )
+        self._add_output(
+            'PROBABILITIES',
+            'Class probabilities',
+            False,
+            'GeoTIFF of 32 bit floating point, a band for each class, named after it. Pixels without data are NaN.',
+        )
+
+    def _add_output(self, name, label, by_default, text):
+        self.add(
+            QgsProcessingParameterRasterDestination(name, tr(label), optional=True, createByDefault=by_default), text
+        )
+
+    def check(self, parameters, context):
+        if not parameters.get('OUTPUT') and not parameters.get('PROBABILITIES'):
+            return tr('No output asked for; name OUTPUT (the class map), PROBABILITIES or both.')
+        return shared.model_problem(self, parameters, context)
+
+    def prepare(self, parameters, context, feedback):
+        self.sources = shared.sources(self, parameters, context)
+
+    def job(self, parameters, context, feedback):
+        options = shared.text_value(self, parameters, 'CREATION_OPTIONS', context)
+        return ServeJob(
+            model=shared.model(self, parameters, context),
+            sources=self.sources,
+            output=shared.output_path(self, parameters, 'OUTPUT', context),
+            probabilities=shared.output_path(self, parameters, 'PROBABILITIES', context),
+            tile_size=self.parameterAsInt(parameters, 'TILE_SIZE', context),
+            batch_size=self.parameterAsInt(parameters, 'BATCH_SIZE', context),
+            runtime=self.parameterAsEnumString(parameters, 'RUNTIME', context),
+            creation_options=tuple(options.replace('|', ' ').split()),
+        )
+
+    def results(self, values, parameters, context, feedback):
+        model = values.pop('MODEL_NAME')
+        group = model if len(values) > 1 else ''
+        names = {'OUTPUT': tr('Class map ({})'), 'PROBABILITIES': tr('Class probabilities ({})')}
+        for name, path in values.items():
+            layers.present(context, path, names[name].format(model), group, classes=name == 'OUTPUT')
+        return values

@@ -1,0 +1,138 @@
+"""A file that appears under its name only when it is whole.
+
+Until then everything that belongs to it lies in the folder ``<name>.part`` beside it: the file, its sidecars, and
+``job.json``, which says what is being made there and marks the folder as one of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from ..errors import InvalidJob, OutputRefused
+from ..gdalio import write_error
+
+MARKER = 'job.json'
+EXTENSIONS = ('.tif', '.tiff')
+_DERIVED = ('.aux.xml', '.ovr', '.msk')  # GDAL would take those of a former file for the new one's
+
+
+def check_outputs(outputs: dict[str, str], inputs: Iterable[str]) -> None:
+    """Raise where outputs cannot be made, before any work.
+
+    Args:
+        outputs: paths by the name of the parameter that gave them.
+        inputs: files and folders that are read.
+
+    Raises:
+        InvalidJob: the same file twice.
+        OutputRefused: no GeoTIFF, an input, a folder, or in a folder that does not exist.
+    """
+    taken: dict[str, str] = {}
+    read = {_key(path) for path in inputs}
+    for name, path in outputs.items():
+        if os.path.splitext(path)[1].lower() not in EXTENSIONS:
+            raise OutputRefused(f'{name} {path}: maps are GeoTIFF files; give a name that ends in .tif.')
+        if _key(path) in taken:
+            raise InvalidJob(f'{name} and {taken[_key(path)]} are the same file, {path}; give two names.')
+        if _key(path) in read:
+            raise OutputRefused(f'{name} {path}: this is an input, which is never written to; give another name.')
+        if os.path.isdir(path):
+            raise OutputRefused(f'{name} {path}: this is a folder; give the name of a file.')
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise OutputRefused(f'{name} {path}: there is no folder {folder}; make it first, or give another one.')
+        taken[_key(path)] = name
+
+
+def _key(path: str) -> str:
+    """Equal for paths of the same file."""
+    return os.path.normcase(os.path.realpath(path))
+
+
+class PartFolder:
+    """``<path>.part``, a context manager: it is made on entry and removed on exit, whatever happens.
+
+    Args:
+        path: the file that is to appear.
+        state: what is being made, for the marker.
+
+    Raises, on entry:
+        OutputRefused, DiskFull: nothing can be written there, or something that is not ours has the folder's name.
+    """
+
+    def __init__(self, path: str, state: dict[str, Any]) -> None:
+        self.path = os.path.abspath(path)
+        self.folder = self.path + '.part'
+        self._state = state
+
+    @property
+    def file(self) -> str:
+        """Where to write the file."""
+        return os.path.join(self.folder, os.path.basename(self.path))
+
+    def __enter__(self) -> PartFolder:
+        self._remove_old()
+        try:
+            os.mkdir(self.folder)
+            with open(os.path.join(self.folder, MARKER), 'w', encoding='utf-8') as file:
+                json.dump(self._state, file, indent=1)
+        except OSError as error:
+            refusal = write_error(self.path, error)
+            self._remove()
+            raise refusal from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remove()
+
+    def publish(self) -> None:
+        """Give everything in the folder its final place: sidecars first, the file itself last.
+
+        Raises:
+            OutputRefused: a file there cannot be replaced.
+        """
+        own = os.path.basename(self.path)
+        names = sorted(set(os.listdir(self.folder)) - {MARKER, own})
+        target = os.path.dirname(self.path)
+        try:
+            _sync(self.file)
+            for stale in (self.path + extension for extension in _DERIVED):
+                if os.path.exists(stale) and os.path.basename(stale) not in names:
+                    os.remove(stale)
+            for name in [*names, own]:
+                os.replace(os.path.join(self.folder, name), os.path.join(target, name))
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
+    def _remove(self) -> None:
+        # What cannot be removed is of no harm, and must not hide the error that led here; the next run clears it.
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _remove_old(self) -> None:
+        """Remove what a killed run left; refuse what is not ours."""
+        if not os.path.lexists(self.folder):
+            return
+        ours = os.path.isdir(self.folder) and (
+            not os.listdir(self.folder) or os.path.isfile(os.path.join(self.folder, MARKER))
+        )
+        if not ours:
+            raise OutputRefused(
+                f'{self.folder}: would be needed, but is not of Quadrat; move it, or give another name.'
+            )
+        try:
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
+
+def _sync(path: str) -> None:
+    """Have the operating system write the file out, so that a name never stands for data still to come."""
+    with open(path, 'rb+') as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,218 @@
+"""Which tiles a map is made of: a pure function of the model, the grid and the memory setting.
+
+A *tile* is a rectangle of output pixels that is written at once, in whole blocks of the file. The *window* is what
+the model computes for it: the tile, aligned to the model's stride, plus the receptive field to each side (the halo),
+aligned again. Alignment is in the image's pixel coordinates, so every pixel of the image meets the network in the same
+phase, whatever the tiling. All windows have one size, which may reach over the edges of the image.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from ..grid import Window
+from ..model_package.card import ReceptiveField
+
+BLOCK_UNIT = 16  # TIFF tiles have sides that are multiples of this
+LARGEST_BLOCK = 512
+LARGEST_AREA = 2048 * 2048  # of a tile that is chosen, in pixels: beyond it little is gained, and cancelling takes long
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One tile: `area` lies inside the image; `window` is what the model computes, and may reach over its edges."""
+
+    number: int
+    area: Window
+    window: Window
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Rows and columns of the area in an array of the window."""
+        row, col = self.area.row - self.window.row, self.area.col - self.window.col
+        return slice(row, row + self.area.height), slice(col, col + self.area.width)
+
+
+@dataclasses.dataclass(frozen=True)
+class TilePlan:
+    """How an image is tiled. Pairs are (columns, rows) in pixels.
+
+    Attributes:
+        size: of the image.
+        tile: of a tile before it is clipped to the image; a multiple of `block`.
+        block: of a block of the output file.
+        window: what the model computes for a tile.
+        field: the model's receptive field.
+        stride: the model's total stride.
+    """
+
+    size: tuple[int, int]
+    tile: tuple[int, int]
+    block: tuple[int, int]
+    window: tuple[int, int]
+    field: ReceptiveField
+    stride: int
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Columns and rows of tiles."""
+        return -(-self.size[0] // self.tile[0]), -(-self.size[1] // self.tile[1])
+
+    def __len__(self) -> int:
+        return self.counts[0] * self.counts[1]
+
+    def __iter__(self) -> Iterator[Tile]:
+        """The tiles, row by row."""
+        image = Window(0, 0, *self.size)
+        for number in range(len(self)):
+            row, col = divmod(number, self.counts[0])
+            area = Window(col * self.tile[0], row * self.tile[1], *self.tile).intersect(image)
+            first = _start(area.col, self.field.left, self.stride), _start(area.row, self.field.top, self.stride)
+            yield Tile(number, area, Window(*first, *self.window))
+
+    @property
+    def halo(self) -> int:
+        """The widest margin that is computed around a tile and dropped, in pixels."""
+        sides = (self.field.left, self.field.top, self.field.right, self.field.bottom)
+        return -(-max(sides) // self.stride) * self.stride
+
+    @property
+    def useful(self) -> float:
+        """The share of the computed pixels that end up in the map."""
+        return self.size[0] * self.size[1] / (len(self) * self.window[0] * self.window[1])
+
+    def describe(self) -> str:
+        """For the log."""
+        several = f'{len(self)} tiles' if len(self) > 1 else '1 tile'
+        return (
+            f'{self.size[0]} x {self.size[1]} pixels in {several} of {self.tile[0]} x {self.tile[1]} pixels, halo '
+            f'{self.halo} (stride {self.stride}); {self.useful:.0%} of the computed pixels end up in the map.'
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Axis:
+    """The plan along columns or rows: lengths in pixels."""
+
+    tile: int
+    block: int
+    window: int
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sides:
+    """What the plan along an axis depends on, but for the tile's length.
+
+    Attributes:
+        length: of the image.
+        before, after: receptive field.
+        stride: of the model.
+        block: of the file where it is given; 0: chosen.
+    """
+
+    length: int
+    before: int
+    after: int
+    stride: int
+    block: int
+
+    @property
+    def unit(self) -> int:
+        """Tiles are multiples of this; a multiple of the stride too where blocks can be, as no pixel is then lost
+        to alignment."""
+        if self.block:
+            return self.block
+        unit = math.lcm(BLOCK_UNIT, self.stride)
+        return unit if unit <= LARGEST_BLOCK else BLOCK_UNIT
+
+    def axis(self, tile: int) -> _Axis:
+        """Tiles of at most about `tile` pixels, evened out so that the last is not nearly empty."""
+        wanted = -(-self.length // max(-(-self.length // tile), 1))
+        largest = LARGEST_BLOCK // self.unit * self.unit or self.unit
+        blocks = -(-wanted // largest)
+        block = self.block or _up(-(-wanted // blocks), self.unit)
+        tile = block * -(-wanted // block)
+        count = -(-self.length // tile)
+        span = self.length if count == 1 else tile  # a single tile is clipped to the image
+        # Where tiles are no multiples of the stride, alignment adds more to some windows; they repeat soon.
+        starts = [i * tile for i in range(1 if tile % self.stride == 0 else min(count, self.stride))]
+        window = max(
+            _end(start + span, self.after, self.stride) - _start(start, self.before, self.stride) for start in starts
+        )
+        return _Axis(tile, block, window, count)
+
+
+def make_plan(
+    size: tuple[int, int],
+    field: ReceptiveField,
+    stride: int,
+    *,
+    tile_size: int = 0,
+    memory: int = 1024,
+    pixel_bytes: float = 1024.0,
+    block: tuple[int, int] = (0, 0),
+) -> TilePlan:
+    """The tile plan.
+
+    Args:
+        size: (columns, rows) of the image.
+        field, stride: the model's receptive field and total stride, in pixels.
+        tile_size: side of a tile in output pixels; it is rounded up to whole blocks, and down where that evens out
+            the tiles. 0: the tiles that need the fewest computed pixels within `memory`.
+        memory: MiB that computing one window may take. Where even the smallest tile needs more, it is taken.
+        pixel_bytes: bytes that a pixel of the window takes while it is read, computed and written.
+        block: (columns, rows) of the file's blocks; 0: chosen, at most `LARGEST_BLOCK`.
+    """
+    cols = _Sides(size[0], field.left, field.right, stride, block[0])
+    rows = _Sides(size[1], field.top, field.bottom, stride, block[1])
+    if tile_size:
+        across, down = cols.axis(tile_size), rows.axis(tile_size)
+    else:
+        across, down = _cheapest(cols, rows, int(memory * 2**20 / pixel_bytes))
+    return TilePlan(
+        size, (across.tile, down.tile), (across.block, down.block), (across.window, down.window), field, stride
+    )
+
+
+def _cheapest(cols: _Sides, rows: _Sides, pixels: int) -> tuple[_Axis, _Axis]:
+    """The tiles that cover the image with the fewest computed pixels, where a window may have so many."""
+    best = cols.axis(cols.unit), rows.axis(rows.unit)
+    cost = math.inf
+    for across in _axes(cols):
+        for down in _axes(rows):
+            fits = across.window * down.window <= pixels and across.tile * down.tile <= LARGEST_AREA
+            computed = across.window * across.count * down.window * down.count
+            if fits and computed < cost:
+                best, cost = (across, down), computed
+    return best
+
+
+def _axes(sides: _Sides) -> list[_Axis]:
+    """The tilings of an axis that are worth a look: for each number of tiles the smallest ones, largest first."""
+    found: dict[int, _Axis] = {}
+    count = 1
+    while True:
+        axis = sides.axis(-(-sides.length // count))
+        found.setdefault(axis.count, axis)
+        if axis.tile <= sides.unit or count > sides.length:
+            return list(found.values())
+        # Beyond a few tiles the next number hardly differs; steps of a sixteenth keep the list short.
+        count += max(1, count // 16)
+
+
+def _start(first: int, before: int, stride: int) -> int:
+    """Where the window of a tile that starts at `first` starts."""
+    return (first // stride * stride - before) // stride * stride
+
+
+def _end(last: int, after: int, stride: int) -> int:
+    """Where the window of a tile that ends before `last` ends."""
+    return _up(_up(last, stride) + after, stride)
+
+
+def _up(value: int, step: int) -> int:
+    """The smallest multiple of `step` from `value` on."""
+    return -(-value // step) * step
