@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -20,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HOME = ROOT / 'build/demo'
-SIZE, SEED, PATCH, EPOCHS = 1024, 7, 64, 40
+SIZE, SEED, PATCH, EPOCHS = 1024, 7, 64, 12
 
 gdal.UseExceptions()
 ogr.UseExceptions()
@@ -56,8 +57,9 @@ def run(environment: dict[str, str], algorithm: str, **parameters: object) -> No
     lines = []
     for line in process.stdout or ():
         lines.append(line)
-        if line.startswith('Epoch'):
-            print('  ' + line.rstrip(), flush=True)
+        epoch = re.search(r'Epoch \d+/\d+:.*', line)  # qgis_process prints dots of progress before it
+        if epoch:
+            print('  ' + epoch.group(), flush=True)
     if process.wait():
         raise SystemExit(''.join(lines) + f'\n{algorithm} failed')
     print(f'  {time.monotonic() - started:.0f} s')

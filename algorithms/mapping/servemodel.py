@@ -52,7 +52,7 @@ class ServeModel(QuadratAlgorithm):
         )
         self.add(
             shared.text('CREATION_OPTIONS', 'Creation options of the GeoTIFF files'),
-            'GDAL creation options KEY=VALUE, separated by | or blanks, such as COMPRESS=ZSTD|ZLEVEL=9. They win over '
+            'GDAL creation options KEY=VALUE, separated by | or blanks, such as COMPRESS=ZSTD|ZSTD_LEVEL=9. They win over '
             "Quadrat's own: tiled, DEFLATE, sparse, BigTIFF if needed.",
             advanced=True,
         )

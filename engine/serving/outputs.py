@@ -29,6 +29,10 @@ class Outputs:
         classes: in the order of the network's output bands.
         options: creation options of the user's.
         metadata: goes into each file.
+
+    Attributes:
+        tiles: how many were written.
+        tile_bytes: bytes of pixels that a tile has in all files together.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Outputs:
         self._values, self._nodata = class_values(classes)
         self._legend = tuple(by_value.values())
         self._not_numbers = 0
+        self.tiles = 0
         self._stack = contextlib.ExitStack()
         self._writers: dict[str, RasterWriter] = {}
         base = RasterSpec(grid, self._values.dtype, self._nodata, ('class',), plan.block, options, metadata)
@@ -77,8 +82,9 @@ class Outputs:
             probabilities: (rows, columns, classes) of the tile's area.
             valid: (rows, columns) where the image has data.
         """
-        if not np.isfinite(probabilities.max()):  # a maximum over anything that is not a number is none either
-            numbers = np.isfinite(probabilities).all(-1)
+        self.tiles += 1
+        if np.isnan(probabilities.max()):  # as it is where any of them is
+            numbers = ~np.isnan(probabilities).any(-1)
             self._not_numbers += int((valid & ~numbers).sum())
             valid = valid & numbers
         if 'OUTPUT' in self._writers:

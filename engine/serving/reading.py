@@ -10,7 +10,7 @@ from ..errors import BandMismatch
 from ..events import Reporter
 from ..model_package.card import InputCard
 from ..nodata import fill_invalid, valid_pixels
-from ..raster import RasterStack, unformat_nodata
+from ..raster import RasterStack, format_nodata, unformat_nodata
 from .plan import Tile
 
 _SAME_SIZE = 0.1  # relative difference in pixel size that a model takes without a warning
@@ -49,6 +49,11 @@ class Reader:
         for nodata in self._nodata:
             valid &= valid_pixels(pixels, nodata, self._card.nodata_policy)
         return Part(fill_invalid(pixels, valid, self._card.fill, self._card.dtype), valid[tile.inner])
+
+    def describe_nodata(self) -> str:
+        """The no-data values that count, for the log."""
+        known = [' '.join(text or 'none' for text in format_nodata(values)) for values in self._nodata]
+        return ' and '.join(dict.fromkeys(known))
 
     @property
     def pixel_bytes(self) -> int:

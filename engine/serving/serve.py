@@ -112,6 +112,7 @@ def _plan(job: ServeJob, size: tuple[int, int], network: Network, reader: Reader
     reporter.resolve('halo', plan.halo)
     reporter.resolve('batch', batch)
     reporter.resolve('runtime', network.runtime.name)
+    reporter.resolve('nodata', reader.describe_nodata())
     needed = plan.window[0] * plan.window[1] * pixel_bytes / 2**20
     if not job.tile_size and needed > job.memory:
         reporter.warn(f'The smallest tile takes about {needed:.0f} MiB, more than the {job.memory} MiB allowed.')
@@ -143,6 +144,8 @@ def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, b
         raise OutOfMemory(
             f'Not enough memory for tiles of {plan.window[0]} x {plan.window[1]} pixels. Use a smaller TILE_SIZE.'
         ) from error
+    if outputs.tiles < len(plan):
+        reporter.log(f'{len(plan) - outputs.tiles} of {len(plan)} tiles hold no data and were not computed.')
 
 
 def _metadata(card: ModelCard, network: Network, plan: TilePlan) -> dict[str, str]:
