@@ -12,8 +12,12 @@ RUN := QT_QPA_PLATFORM=offscreen XDG_RUNTIME_DIR=$(CURDIR)/build/run TF_CPP_MIN_
 demo: setup
 	$(RUN) $(PYTHON) tools/demo.py
 
+# The engine's tests load TensorFlow, those of the QGIS side load QGIS: never both in one process.
 test: setup
-	$(RUN) $(PYTHON) -m pytest -p no:cacheprovider $(TESTS)
+	$(RUN) $(PYTHON) -m pytest -p no:cacheprovider $(or $(TESTS),tests/engine tests/test_doors.py)
+ifndef TESTS
+	$(RUN) $(PYTHON) -m pytest -p no:cacheprovider tests/plugin tests/algorithms
+endif
 
 lint: setup
 	$(VENV)/bin/ruff check .

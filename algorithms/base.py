@@ -93,7 +93,10 @@ class QuadratAlgorithm(QgsProcessingAlgorithm):
             return False, missing
         with inputs.no_sidecars():
             fine, text = super().checkParameterValues(parameters, context)
-            problem = self.check(parameters, context) if fine else text
+            if fine:
+                problem = self.check(parameters, context)
+            else:
+                problem = inputs.unreadable_layer(self.parameterDefinitions(), parameters, context) or text
         return not problem and fine, problem
 
     def prepare(self, parameters, context, feedback) -> None:

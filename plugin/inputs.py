@@ -21,10 +21,12 @@ from qgis.core import (
     QgsFields,
     QgsMapLayer,
     QgsPalettedRasterRenderer,
+    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSource,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
     QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorFileWriter,
@@ -36,7 +38,8 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..engine.jobs import ClassDef, VectorSpec
 
 _SIDECARS = 'GDAL_PAM_ENABLED'
-_FILE_TYPES = ('raster', 'multilayer', 'source', 'vector', 'file')
+_LAYER_TYPES = ('raster', 'multilayer', 'source', 'vector')
+_FILE_TYPES = (*_LAYER_TYPES, 'file')
 
 
 def _tr(text: str) -> str:
@@ -76,14 +79,35 @@ def missing_file(definitions: Sequence[QgsProcessingParameterDefinition], parame
 
     Processing's own message does not say which file it is.
     """
+    for name, text in _named_inputs(definitions, parameters, _FILE_TYPES):
+        if _is_missing(text):
+            return f'{name}: {text}: ' + _tr('no such file.')
+    return ''
+
+
+def unreadable_layer(
+    definitions: Sequence[QgsProcessingParameterDefinition], parameters: dict, context: QgsProcessingContext
+) -> str:
+    """A line about the first input whose text is no layer of the project and no file that QGIS reads as one."""
+    for name, text in _named_inputs(definitions, parameters, _LAYER_TYPES):
+        if QgsProcessingUtils.mapLayerFromString(text, context) is None:
+            exists = os.path.exists(text.split('|')[0])
+            what = _tr('not a layer that QGIS can read; the file is damaged or of another kind.')
+            return f'{name}: {text}: ' + (what if exists else _tr('no such file, and no such layer.'))
+    return ''
+
+
+def _named_inputs(
+    definitions: Sequence[QgsProcessingParameterDefinition], parameters: dict, types: Sequence[str]
+) -> Iterator[Tuple[str, str]]:
+    """(parameter, text) of the inputs of some types that are given as text."""
     for definition in definitions:
-        if definition.isDestination() or definition.type() not in _FILE_TYPES:
+        if definition.isDestination() or definition.type() not in types:
             continue
         value = parameters.get(definition.name())
-        for path in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(path, str) and _is_missing(path):
-                return f'{definition.name()}: {path}: ' + _tr('no such file.')
-    return ''
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(text, str) and text:
+                yield definition.name(), text
 
 
 def _is_missing(path: str) -> bool:

@@ -62,6 +62,9 @@ class QuadratProvider(QgsProcessingProvider):
     def defaultRasterFileExtension(self):
         return 'tif'
 
+    def supportedOutputRasterLayerExtensions(self):
+        return ['tif', 'tiff']
+
     def supportsNonFileBasedOutput(self):
         """The engine is another process: what it writes are files."""
         return False

@@ -52,8 +52,8 @@ class ServeModel(QuadratAlgorithm):
         )
         self.add(
             shared.text('CREATION_OPTIONS', 'Creation options of the GeoTIFF files'),
-            'GDAL creation options KEY=VALUE, separated by | or blanks, such as COMPRESS=ZSTD|ZSTD_LEVEL=9. They win over '
-            "Quadrat's own: tiled, DEFLATE, sparse, BigTIFF if needed.",
+            'GDAL creation options KEY=VALUE, separated by | or blanks, such as COMPRESS=ZSTD|ZSTD_LEVEL=9. They '
+            "win over Quadrat's own: tiled, DEFLATE, sparse, BigTIFF if needed.",
             advanced=True,
         )
         self._add_output(

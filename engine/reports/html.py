@@ -40,7 +40,7 @@ tr:last-child td { border-bottom: 0; }
 .tile b { display: block; font-size: 25px; font-weight: 650; letter-spacing: -.01em; }
 .tile span { color: var(--soft); font-size: 13px; }
 .row { display: flex; flex-wrap: wrap; gap: 24px; }
-.row > * { flex: 1 1 380px; min-width: 0; }
+.row > * { flex: 1 1 380px; min-width: min-content; }
 .swatch { display: inline-block; width: 13px; height: 13px; border-radius: 3px; border: 1px solid rgba(0,0,0,.25);
   margin-right: 8px; vertical-align: -1px; }
 .heat td { text-align: center; min-width: 74px; border: 2px solid #fff; border-radius: 4px; }

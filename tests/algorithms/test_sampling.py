@@ -169,6 +169,9 @@ def test_a_memory_layer_of_polygons_in_another_crs(run, image, points, tmp_path)
     'name, changes, words',
     [
         ('selectpatches', {'INPUT': '/no/such/image.tif'}, 'INPUT: /no/such/image.tif: no such file'),
+        ('selectpatches', {'INPUT': 'no such layer'}, 'INPUT: no such layer: no such file, and no such layer'),
+        ('selectpatches', {'INPUT': __file__}, 'INPUT: .*test_sampling.py: not a layer that QGIS can read'),
+        ('extractpatches', {'INPUT': [__file__]}, 'INPUT: .*test_sampling.py: not a layer that QGIS can read'),
         ('selectpatches', {'BLOCK_SIZE': 8}, 'BLOCK_SIZE: blocks of 8 pixels hold no patch of 16'),
         ('selectpatches', {'TRAIN': 0, 'VALIDATION': 0, 'TEST': 0}, 'must be above 0'),
         ('selectpatches', {'PATCH_SIZE': 300}, 'smaller than a patch of 300'),
