@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from typing import Any
 
 import numpy as np
 
-from .errors import InvalidJob, OutputRefused
+from .errors import InvalidJob
 from .events import Reporter
+from .folder import OutputFolder
 from .gdalio import gdal, gdal_type, ogr, osr, write_error
 from .jobs import ClassDef, DemoSceneJob
 from .maps.classes import qml
@@ -79,23 +79,15 @@ def make_demo_scene(job: DemoSceneJob, reporter: Reporter) -> dict[str, Any]:
         raise InvalidJob(f'Size {job.size}: must be at least 64 pixels and a multiple of 16.')
     if job.seed < 0:
         raise InvalidJob(f'Seed {job.seed}: must not be negative.')
-    output = os.path.abspath(job.output)
-    if os.path.exists(output) and (not os.path.isdir(output) or not set(os.listdir(output)) <= set(FILES)):
-        raise OutputRefused(f'{output}: exists and holds other things than a demo scene. Choose an empty folder.')
-    part = output + '.part'
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        os.makedirs(part)
-        _write_scene(part, job, reporter)
-        if os.path.exists(output):
-            shutil.rmtree(output)
-        os.replace(part, output)
-    except (OSError, RuntimeError) as error:
-        raise write_error(output, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    reporter.log(f'Demo scene of {job.size} x {job.size} pixels of {PIXEL:g} m in {output}')
-    return {'OUTPUT': output}
+    folder = OutputFolder(job.output, 'demo scene', FILES.__contains__)
+    with folder:
+        try:
+            _write_scene(folder.part, job, reporter)
+        except (OSError, RuntimeError) as error:
+            raise write_error(folder.output, error) from error
+        folder.finish()
+    reporter.log(f'Demo scene of {job.size} x {job.size} pixels of {PIXEL:g} m in {folder.output}')
+    return {'OUTPUT': folder.output}
 
 
 def _write_scene(folder: str, job: DemoSceneJob, reporter: Reporter) -> None:

@@ -48,12 +48,13 @@ def extract_patches(job: ExtractPatchesJob, reporter: Reporter) -> dict[str, Any
         OutputRefused, DiskFull: the output cannot be written.
     """
     _check(job)
-    with DatasetFolder(job.output) as folder:
+    folder = DatasetFolder(job.output)
+    with folder:
         try:
             extraction = _Extraction(job, folder.part, reporter)
             extraction.cut()
             manifest = extraction.write()
-            folder.finish(manifest)
+            folder.finish_with(manifest)
         except OSError as error:
             raise write_error(job.output, error) from error
     if job.accepted:

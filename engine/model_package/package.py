@@ -14,7 +14,8 @@ import zipfile
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError, OutputRefused
+from ..errors import ModelError
+from ..folder import OutputFolder
 from ..gdalio import write_error
 from .card import ITEM, ModelCard, read_card, zip_root
 
@@ -29,63 +30,11 @@ _NAMES = {'model', ITEM, TRAINING, REPORT}
 _TOLERANCE = 1e-5  # what the exported graph may differ from the Keras model in a probability
 
 
-class PackageFolder:
-    """`<output>.part`, which `finish` renames to `output`; without `finish`, or on any error, it is removed.
-
-    Raises, on entry:
-        OutputRefused: `output` is a file, or a folder that holds other things than a package of ours; or nothing can
-            be written there.
-    """
+class PackageFolder(OutputFolder):
+    """A model package's `OutputFolder`."""
 
     def __init__(self, output: str) -> None:
-        self.output = os.path.abspath(output)
-        self.part = self.output + '.part'
-
-    def __enter__(self) -> PackageFolder:
-        self._refuse_foreign()
-        try:
-            _remove(self.part)
-            os.makedirs(self.part)
-        except OSError as error:
-            raise write_error(self.output, error) from error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _remove(self.part)
-
-    def finish(self) -> None:
-        """Give the folder its name. A package that was there before is replaced."""
-        self._refuse_foreign()
-        old = self.output + '.old'
-        try:
-            _remove(old)
-            if os.path.isdir(self.output):
-                os.rename(self.output, old)
-            os.rename(self.part, self.output)
-            _remove(old)
-        except OSError as error:
-            raise write_error(self.output, error) from error
-
-    def _refuse_foreign(self) -> None:
-        """Raise `OutputRefused` where something that is not ours would be overwritten."""
-        if os.path.lexists(self.output) and not os.path.isdir(self.output):
-            raise OutputRefused(f'{self.output}: this is a file; a model package is a folder. Give another name.')
-        if os.path.isdir(self.output) and os.listdir(self.output):
-            try:
-                read_card(self.output)
-            except ModelError as error:
-                raise OutputRefused(
-                    f'{self.output}: the folder is not empty and holds no Quadrat model package. Give another one.'
-                ) from error
-        for folder in (self.output, self.part, self.output + '.old'):
-            foreign = sorted(set(os.listdir(folder)) - _NAMES) if os.path.isdir(folder) else []
-            if foreign:
-                raise OutputRefused(
-                    f'{folder}: would be replaced, but holds {foreign[0]}, which is no part of a model package. Move '
-                    'it elsewhere, or give another folder.'
-                )
+        super().__init__(output, 'model package', _NAMES.__contains__, read_card)
 
 
 def write_package(
@@ -110,7 +59,8 @@ def write_package(
     Raises:
         OutputRefused, DiskFull: see there.
     """
-    with PackageFolder(output) as folder:
+    folder = PackageFolder(output)
+    with folder:
         card = fill_package(folder, model, card, training, report)
         folder.finish()
     return card

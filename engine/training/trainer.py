@@ -52,7 +52,8 @@ def train_model(job: TrainJob, reporter: Reporter) -> dict[str, Any]:
     if job.report:
         require_report_place(job.report)
     dataset = Dataset.open(job.dataset)
-    with PackageFolder(job.output) as folder:
+    folder = PackageFolder(job.output)
+    with folder:
         reporter.stage(0.0, 0.04)
         training = _Training(job, dataset, reporter)
         reporter.stage(0.04, 0.96)

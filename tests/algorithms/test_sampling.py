@@ -11,51 +11,13 @@ pytest.importorskip('qgis.core')
 
 from osgeo import gdal, ogr, osr
 from qgis.core import (
-    QgsApplication,
     QgsFeature,
     QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingFeedback,
     QgsProject,
     QgsVectorLayer,
 )
-
-
-class Feedback(QgsProcessingFeedback):
-    def __init__(self):
-        super().__init__(False)
-        self.texts = []
-
-    def pushInfo(self, info):  # noqa: N802
-        self.texts.append(info)
-
-    def pushWarning(self, warning):  # noqa: N802
-        self.texts.append(warning)
-
-    def reportError(self, error, fatalError=False):  # noqa: N802, N803
-        self.texts.append(error)
-
-
-@pytest.fixture
-def run(provider, engine_python, monkeypatch):
-    """A function that runs an algorithm: (results, all that was said). Errors raise QgsProcessingException."""
-    monkeypatch.setenv('QUADRAT_PYTHON', engine_python)
-
-    def go(name, parameters, project=None):
-        algorithm = QgsApplication.processingRegistry().algorithmById(f'quadrat:{name}').create()
-        context, feedback = QgsProcessingContext(), Feedback()
-        if project:
-            context.setProject(project)
-        fine, text = algorithm.checkParameterValues(parameters, context)
-        if not fine:
-            raise QgsProcessingException(text)
-        results, fine = algorithm.run(parameters, context, feedback)
-        if not fine:
-            raise QgsProcessingException(' | '.join(feedback.texts))
-        return results, '\n'.join(feedback.texts)
-
-    return go
 
 
 @pytest.fixture
@@ -157,7 +119,9 @@ def test_a_memory_layer_of_polygons_in_another_crs(run, image, points, tmp_path)
         'OUTSIDE': 0,
         'OUTPUT': str(tmp_path / 'dataset'),
     }
-    results, _ = run('extractpatches', parameters, project)
+    context = QgsProcessingContext()
+    context.setProject(project)
+    results, _ = run('extractpatches', parameters, context)
     found = manifest(results['OUTPUT'])
     assert [(c['value'], c['name']) for c in found['classes']] == [(0, 'outside'), (1, 'acre'), (2, 'wood')]
     pixels = {value: sum(info['pixels'][value] for info in found['splits'].values()) for value in '012'}

@@ -44,21 +44,6 @@ write_package(sys.argv[1], network, ModelCard('Valley', 'segmentation', 'unet', 
 """
 
 
-class Feedback(QgsProcessingFeedback):
-    def __init__(self):
-        super().__init__(False)
-        self.texts = []
-
-    def pushInfo(self, info):  # noqa: N802
-        self.texts.append(info)
-
-    def pushWarning(self, warning):  # noqa: N802
-        self.texts.append(warning)
-
-    def reportError(self, error, fatalError=False):  # noqa: N802, N803
-        self.texts.append(error)
-
-
 @pytest.fixture(scope='module')
 def package(tmp_path_factory, engine_python):
     path = str(tmp_path_factory.mktemp('model') / 'package')
@@ -85,27 +70,6 @@ def image(tmp_path):
     return str(folder / 'image.tif')
 
 
-@pytest.fixture
-def run(provider, engine_python, monkeypatch):
-    """A function that runs the algorithm: (results, its context, all that was said)."""
-    monkeypatch.setenv('QUADRAT_PYTHON', engine_python)
-
-    def go(parameters, project=None):
-        algorithm = QgsApplication.processingRegistry().algorithmById('quadrat:servemodel').create()
-        context, feedback = QgsProcessingContext(), Feedback()
-        if project is not None:
-            context.setProject(project)
-        fine, text = algorithm.checkParameterValues(parameters, context)
-        if not fine:
-            raise QgsProcessingException(text)
-        results, fine = algorithm.run(parameters, context, feedback)
-        if not fine:
-            raise QgsProcessingException(' | '.join(feedback.texts))
-        return results, context, '\n'.join(feedback.texts)
-
-    return go
-
-
 def test_maps_are_loaded_with_names_and_colours(run, package, image):
     from processing.gui.Postprocessing import handleAlgorithmResults
 
@@ -114,12 +78,14 @@ def test_maps_are_loaded_with_names_and_colours(run, package, image):
         name: QgsProcessingOutputLayerDefinition(QgsProcessing.TEMPORARY_OUTPUT, project)
         for name in ('OUTPUT', 'PROBABILITIES')
     }
-    results, context, said = run({'MODEL': package, 'INPUT': [image], 'TILE_SIZE': 32, **outputs}, project)
+    context = QgsProcessingContext()
+    context.setProject(project)
+    results, said = run('servemodel', {'MODEL': package, 'INPUT': [image], 'TILE_SIZE': 32, **outputs}, context)
     assert set(results) == {'OUTPUT', 'PROBABILITIES'} and '70 x 90 pixels in 9 tiles' in said
     assert all(path.endswith('.tif') for path in results.values())
     gc.collect()
     algorithm = QgsApplication.processingRegistry().algorithmById('quadrat:servemodel')
-    assert handleAlgorithmResults(algorithm, context, Feedback(), parameters=outputs)
+    assert handleAlgorithmResults(algorithm, context, QgsProcessingFeedback(), parameters=outputs)
     layers = {layer.name(): layer for layer in project.mapLayers().values()}
     assert set(layers) == {'Class map (Valley)', 'Class probabilities (Valley)'}
     renderer = layers['Class map (Valley)'].renderer()
@@ -136,7 +102,10 @@ def test_maps_are_loaded_with_names_and_colours(run, package, image):
 
 def test_probabilities_alone(run, package, image, tmp_path):
     path = str(tmp_path / 'p.tif')
-    results, _, _ = run({'MODEL': package, 'INPUT': [image], 'PROBABILITIES': path, 'CREATION_OPTIONS': 'COMPRESS=LZW'})
+    results, _ = run(
+        'servemodel',
+        {'MODEL': package, 'INPUT': [image], 'PROBABILITIES': path, 'CREATION_OPTIONS': 'COMPRESS=LZW'},
+    )
     assert results == {'PROBABILITIES': path}
     dataset = gdal.Open(path)
     assert dataset.GetMetadataItem('COMPRESSION', 'IMAGE_STRUCTURE') == 'LZW'
@@ -148,8 +117,9 @@ def test_probabilities_alone(run, package, image, tmp_path):
 
 def test_bands_of_several_rasters_are_stacked_and_qgis_finds_the_style(run, package, image, tmp_path):
     grey = image.replace('image', 'grey')
-    results, _, _ = run(
-        {'MODEL': os.path.join(package, 'item.json'), 'INPUT': [grey] * 3, 'OUTPUT': str(tmp_path / 'm.tif')}
+    results, _ = run(
+        'servemodel',
+        {'MODEL': os.path.join(package, 'item.json'), 'INPUT': [grey] * 3, 'OUTPUT': str(tmp_path / 'm.tif')},
     )
     layer = QgsRasterLayer(results['OUTPUT'], 'any')
     assert layer.height() == 90
@@ -162,7 +132,7 @@ def test_what_is_wrong_is_said_in_one_line(run, package, image, tmp_path):
     def refused(words, **parameters):
         everything = {'MODEL': package, 'INPUT': [image], 'OUTPUT': output, **parameters}
         with pytest.raises(QgsProcessingException, match=words) as caught:
-            run({key: value for key, value in everything.items() if value is not None})
+            run('servemodel', {key: value for key, value in everything.items() if value is not None})
         assert '\n' not in str(caught.value) and not os.path.exists(output)
 
     refused('No output asked for', OUTPUT=None)

@@ -12,11 +12,9 @@ import pytest
 pytest.importorskip('qgis.core')
 
 from qgis.core import (
-    QgsApplication,
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
@@ -26,21 +24,6 @@ from quadrat import engine
 from quadrat.engine import jobs
 
 OPTIONS = '{"filters": 4, "depth": 2}'
-
-
-class Feedback(QgsProcessingFeedback):
-    def __init__(self):
-        super().__init__(False)
-        self.texts = []
-
-    def pushInfo(self, info):  # noqa: N802
-        self.texts.append(info)
-
-    def pushWarning(self, warning):  # noqa: N802
-        self.texts.append(warning)
-
-    def reportError(self, error, fatalError=False):  # noqa: N802, N803
-        self.texts.append(error)
 
 
 @pytest.fixture(scope='module')
@@ -59,25 +42,6 @@ def dataset(tmp_path_factory):
         )
     )
     return folder / 'dataset'
-
-
-@pytest.fixture
-def run(provider, engine_python, monkeypatch):
-    """A function that runs an algorithm: (results, all that was said). Errors raise QgsProcessingException."""
-    monkeypatch.setenv('QUADRAT_PYTHON', engine_python)
-
-    def go(name, parameters):
-        algorithm = QgsApplication.processingRegistry().algorithmById(f'quadrat:{name}').create()
-        context, feedback = QgsProcessingContext(), Feedback()
-        fine, text = algorithm.checkParameterValues(parameters, context)
-        if not fine:
-            raise QgsProcessingException(text)
-        results, fine = algorithm.run(parameters, context, feedback)
-        if not fine:
-            raise QgsProcessingException(' | '.join(feedback.texts))
-        return results, '\n'.join(feedback.texts)
-
-    return go
 
 
 def test_train_and_describe(run, dataset, tmp_path):

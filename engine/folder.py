@@ -1,0 +1,111 @@
+"""A folder that appears under its name only when it is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from types import TracebackType
+
+from .errors import EngineError, OutputRefused
+from .gdalio import write_error
+
+
+class OutputFolder:
+    """`<output>.part`, which `finish` renames to `output`; without `finish`, or on any error, it is removed.
+
+    One of ours that was there before is replaced at the end. It is moved out of the way first and removed last.
+
+    Args:
+        output: the folder.
+        what: what it is, for messages, such as ``dataset``.
+        belongs: whether a name is one that such a folder holds; what else is there is never removed.
+        recognise: raises `EngineError` where a folder that is not empty is no whole one of ours.
+
+    Attributes:
+        output: the absolute path.
+        part: where to write.
+
+    Raises, on entry:
+        OutputRefused: `output` is a file, or holds what is not ours; or nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        what: str,
+        belongs: Callable[[str], bool],
+        recognise: Callable[[str], object] = lambda folder: None,
+    ) -> None:
+        self.output = os.path.abspath(output)
+        self.part = self.output + '.part'
+        self._what, self._belongs, self._recognise = what, belongs, recognise
+
+    def __enter__(self) -> OutputFolder:
+        self._refuse_foreign()
+        try:
+            _remove(self.part)
+            os.makedirs(self.part)
+        except OSError as error:
+            raise write_error(self.output, error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _remove(self.part)
+
+    def finish(self) -> None:
+        """Give the folder its name."""
+        self._refuse_foreign()
+        old = self.output + '.old'
+        try:
+            _sync(self.part)
+            _remove(old)
+            if os.path.isdir(self.output):
+                os.rename(self.output, old)
+            os.rename(self.part, self.output)
+            _sync(os.path.dirname(self.output))
+            _remove(old)
+        except OSError as error:
+            raise write_error(self.output, error) from error
+
+    def _refuse_foreign(self) -> None:
+        """Raise `OutputRefused` where something that is not ours would be replaced."""
+        if os.path.lexists(self.output) and not os.path.isdir(self.output):
+            raise OutputRefused(f'{self.output}: this is a file; a {self._what} is a folder. Give another name.')
+        if _names(self.output):
+            try:
+                self._recognise(self.output)
+            except EngineError as error:
+                raise OutputRefused(
+                    f'{self.output}: the folder is not empty and holds no Quadrat {self._what}. Give another one.'
+                ) from error
+        for folder in (self.output, self.part, self.output + '.old'):
+            foreign = [name for name in _names(folder) if not self._belongs(name)]
+            if foreign:
+                raise OutputRefused(
+                    f'{folder}: would be replaced, but holds {foreign[0]}, which is no part of a {self._what}. Move it '
+                    'elsewhere, or give another folder.'
+                )
+
+
+def _names(folder: str) -> list[str]:
+    """What lies in a folder, if it exists."""
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def _remove(folder: str) -> None:
+    """Delete a folder if it exists."""
+    if os.path.isdir(folder):
+        shutil.rmtree(folder)
+
+
+def _sync(folder: str) -> None:
+    """Make the names in a folder last, where the system can."""
+    if os.name == 'posix':
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
