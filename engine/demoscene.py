@@ -21,11 +21,14 @@ from .folder import OutputFolder
 from .gdalio import gdal, gdal_type, ogr, osr, write_error
 from .jobs import ClassDef, DemoSceneJob
 from .maps.classes import qml
+from .vector import areas, repaired
 
 PIXEL = 6.0  # metres, of the multispectral image
+SMALLEST = 64  # pixels a side; less holds no landscape
 RATIO = 4  # fine pixels in a multispectral one, along each axis
 ORIGIN = (600000.0, 5800000.0)  # upper left corner in UTM 31N
 EPSG = 32631
+SLIVER = 0.5  # square metres; smaller polygons, left by cutting, are dropped
 BANDS = ('blue', 'green', 'red', 'near infrared')
 
 FIELD, FOREST, WATER, ROAD, BUILDING = 11, 31, 41, 51, 52
@@ -63,7 +66,7 @@ def make_demo_scene(job: DemoSceneJob, reporter: Reporter) -> dict[str, Any]:
     """Make the landscape.
 
     Args:
-        job: `size` pixels of ``ms.tif`` a side (a multiple of 16, at least 64), seed, output folder.
+        job: `size` pixels of ``ms.tif`` a side, at least `SMALLEST`; seed, output folder.
         reporter: progress and cancel.
 
     Returns:
@@ -75,8 +78,8 @@ def make_demo_scene(job: DemoSceneJob, reporter: Reporter) -> dict[str, Any]:
         InvalidJob: a size that cannot be made.
         OutputRefused: the folder holds other things than such a scene, or cannot be written.
     """
-    if job.size < 64 or job.size % 16:
-        raise InvalidJob(f'Size {job.size}: must be at least 64 pixels and a multiple of 16.')
+    if job.size < SMALLEST:
+        raise InvalidJob(f'Size {job.size}: must be at least {SMALLEST} pixels.')
     if job.seed < 0:
         raise InvalidJob(f'Seed {job.seed}: must not be negative.')
     folder = OutputFolder(job.output, 'demo scene', FILES.__contains__)
@@ -238,7 +241,7 @@ class _Landscape:
                 rest = shape.Intersection(self.frame)
                 for other in above.touching(rest):
                     rest = rest.Difference(other)
-                rest = _polygons_of(rest)
+                rest = areas(rest, SLIVER)
                 if rest is not None:
                     result.append((value, rest))
                     if value != FIELD:
@@ -307,17 +310,6 @@ def _distance(line: tuple[tuple[float, float], tuple[float, float]], x: float, y
     return float(_line(line).Distance(ogr.CreateGeometryFromWkt(f'POINT ({x} {y})')))
 
 
-def _polygons_of(shape: ogr.Geometry) -> ogr.Geometry | None:
-    """The areas of a geometry as a multipolygon, without the lines and points that cutting leaves."""
-    many = ogr.Geometry(ogr.wkbMultiPolygon)
-    flat = ogr.ForceToMultiPolygon(shape)
-    for i in range(flat.GetGeometryCount()):
-        part = flat.GetGeometryRef(i)
-        if part.GetGeometryType() == ogr.wkbPolygon and part.GetArea() > 0.5:
-            many.AddGeometry(part)
-    return many if many.GetGeometryCount() else None
-
-
 def _write_polygons(path: str, objects: list[tuple[int, ogr.Geometry]], size: int) -> gdal.Dataset:
     """Write the GeoPackage, and return the same features in memory, with the index as field ``fid`` from 1."""
     names = {c.value: c.name for c in CLASSES}
@@ -348,7 +340,7 @@ def _write_polygons(path: str, objects: list[tuple[int, ogr.Geometry]], size: in
 
 
 def _moved(shape: ogr.Geometry, east: float, north: float) -> ogr.Geometry:
-    """A copy of a multipolygon at its place on the map."""
+    """A copy of a multipolygon at its place on the map, where there are fewer digits for fractions of a metre."""
     many = ogr.Geometry(ogr.wkbMultiPolygon)
     for i in range(shape.GetGeometryCount()):
         part = shape.GetGeometryRef(i)
@@ -359,7 +351,7 @@ def _moved(shape: ogr.Geometry, east: float, north: float) -> ogr.Geometry:
                 ring.AddPoint_2D(x + east, y + north)
             polygon.AddGeometry(ring)
         many.AddGeometry(polygon)
-    return many
+    return many if many.IsValid() else repaired(many) or many
 
 
 def _crs() -> osr.SpatialReference:
@@ -477,7 +469,7 @@ def _paint(
             reporter.progress(row / side, 'painting')
             ids = fine[row : row + step]
             kind = classes[ids]
-            y = np.arange(row, row + step, dtype=np.float32)[:, None] * metre
+            y = np.arange(row, row + len(ids), dtype=np.float32)[:, None] * metre
             angle = rows_angle[ids]
             furrow = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / rows_step[ids])
             texture = 1 + rows_depth[ids] * furrow
@@ -485,13 +477,13 @@ def _paint(
             texture += fine_of[kind] * rng.standard_normal(ids.shape, np.float32)
             np.clip(texture, 0.25, 2.0, out=texture)
             texture[dark[row : row + step]] *= 0.45
-            part = haze[row // RATIO : (row + step) // RATIO]
+            part = haze[row // RATIO : (row + len(ids)) // RATIO]
             light = 1 + 0.04 * part
-            bands = np.empty((4, step // RATIO, size), np.float32)
+            bands = np.empty((4, len(ids) // RATIO, size), np.float32)
             bright = np.zeros(ids.shape, np.float32)
             for band in range(4):
                 ground = spectra[ids, band] * texture
-                bands[band] = ground.reshape(step // RATIO, RATIO, size, RATIO).mean((1, 3))
+                bands[band] = ground.reshape(-1, RATIO, size, RATIO).mean((1, 3))
                 bright += ground * (0.2, 0.35, 0.35, 0.1)[band]
             bands = bands * light + 60 + 25 * part
             bands += rng.standard_normal(bands.shape, np.float32) * (18 + 0.035 * bands)
@@ -506,10 +498,10 @@ def _shadow_layer(shadows: list[ogr.Geometry], size: int) -> gdal.Dataset:
     layer = memory.CreateLayer('shadows', _crs(), ogr.wkbMultiPolygon)
     layer.CreateField(ogr.FieldDefn('fid', ogr.OFTInteger))
     for shadow in shadows:
-        areas = _polygons_of(shadow)
-        if areas is not None:
+        shade = areas(shadow, SLIVER)
+        if shade is not None:
             feature = ogr.Feature(layer.GetLayerDefn())
             feature.SetField('fid', 1)
-            feature.SetGeometryDirectly(_moved(areas, ORIGIN[0], ORIGIN[1] - size * PIXEL))
+            feature.SetGeometryDirectly(_moved(shade, ORIGIN[0], ORIGIN[1] - size * PIXEL))
             layer.CreateFeature(feature)
     return memory

@@ -177,25 +177,55 @@ def _reproject_one(xy: list[float], transform: osr.CoordinateTransformation) -> 
         return math.nan, math.nan
 
 
-def read_polygons(layer: VectorLayer, crs: str) -> Iterator[tuple[ogr.Feature, ogr.Geometry | None]]:
-    """Each feature with its polygon in the reference system `crs`, in the order of the file.
+def read_polygons(layer: VectorLayer, crs: str) -> Iterator[tuple[ogr.Feature, ogr.Geometry | None, bool]]:
+    """Each feature with its polygon in the reference system `crs`, and whether that had to be repaired, in the order
+    of the file.
 
-    The geometry is None where there is none, it is invalid or no polygon, or it has no place in that system.
+    The geometry is None where there is none, it is no polygon, or it has no place in that system.
     """
     transform = transformation(layer.crs, crs)
     for feature in layer:
-        yield feature, _polygon(feature.GetGeometryRef(), transform)
+        geometry = feature.GetGeometryRef()
+        if geometry is None or geometry.IsEmpty() or ogr.GT_Flatten(geometry.GetGeometryType()) not in _POLYGONS:
+            yield feature, None, False
+            continue
+        polygon = geometry.GetLinearGeometry()
+        polygon.FlattenTo2D()
+        valid = polygon.IsValid()
+        yield feature, _moved(polygon if valid else repaired(polygon), transform), not valid
 
 
-def _polygon(geometry: ogr.Geometry | None, transform: osr.CoordinateTransformation | None) -> ogr.Geometry | None:
-    """A clean copy of a polygon, or None."""
-    if geometry is None or geometry.IsEmpty() or ogr.GT_Flatten(geometry.GetGeometryType()) not in _POLYGONS:
-        return None
-    geometry = geometry.GetLinearGeometry()
-    geometry.FlattenTo2D()
-    if not geometry.IsValid():
-        return None
-    if transform is not None:
+def repaired(polygon: ogr.Geometry) -> ogr.Geometry | None:
+    """The area of an invalid polygon as a valid multipolygon; None where it has none."""
+    try:
+        # What is inside stays inside. The older method takes all lines anew, and may turn a hole into an area.
+        return areas(polygon.MakeValid(['METHOD=STRUCTURE']))
+    except RuntimeError:  # needs GEOS 3.10
+        return areas(polygon.MakeValid())
+
+
+def areas(geometry: ogr.Geometry | None, smallest: float = 0.0) -> ogr.Geometry | None:
+    """The polygons in a geometry as a multipolygon, without the lines, points and slivers that cutting and repairing
+    leave; None where there are none.
+
+    Args:
+        smallest: area of a polygon that is kept, in square map units.
+    """
+    many = ogr.Geometry(ogr.wkbMultiPolygon)
+    pending = [] if geometry is None else [geometry]
+    while pending:
+        part = pending.pop()
+        if part.GetGeometryType() == ogr.wkbPolygon:
+            if part.GetArea() >= smallest:
+                many.AddGeometry(part)
+        else:
+            pending.extend(part.GetGeometryRef(i) for i in range(part.GetGeometryCount()))
+    return None if many.IsEmpty() else many
+
+
+def _moved(geometry: ogr.Geometry | None, transform: osr.CoordinateTransformation | None) -> ogr.Geometry | None:
+    """A geometry in another reference system, or None where it has no place there."""
+    if geometry is not None and transform is not None:
         try:
             geometry.Transform(transform)
         except RuntimeError:

@@ -25,7 +25,7 @@ class DemoScene(QuadratAlgorithm):
         integer = QgsProcessingParameterNumber.Type.Integer
         self.add(
             QgsProcessingParameterNumber('SIZE', tr('Size in pixels'), integer, 1024, minValue=64, maxValue=8192),
-            'Width and height of the multispectral image in pixels of 6 m; a multiple of 16.',
+            'Width and height of the multispectral image in pixels of 6 m.',
         )
         self.add(
             QgsProcessingParameterNumber('SEED', tr('Seed'), integer, 0, minValue=0),

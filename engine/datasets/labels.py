@@ -131,16 +131,20 @@ def burn_polygons(
     burnt.CreateField(ogr.FieldDefn('value', ogr.OFTInteger))
     index = layer.require_field(spec.field) if spec.field else -1
     skipped: Counter[str] = Counter()
-    for feature, geometry in read_polygons(layer, grid.crs):
+    repairs = 0
+    for feature, geometry, repaired in read_polygons(layer, grid.crs):
         reporter.check_cancelled()
         text = _class_text(feature, index) if spec.field else ''
         if geometry is None or text is None:
-            skipped['no valid polygon' if geometry is None else f'no value in {spec.field!r}'] += 1
+            skipped['no polygon' if geometry is None else f'no value in {spec.field!r}'] += 1
             continue
+        repairs += repaired
         copy = ogr.Feature(burnt.GetLayerDefn())
         copy.SetField(0, values[text])
         copy.SetGeometryDirectly(geometry)
         burnt.CreateFeature(copy)
+    if repairs:
+        reporter.warn(f'{layer.path}: {repairs} invalid polygons (self-intersections, mostly) were repaired.')
     for reason, count in skipped.items():
         reporter.warn(f'{layer.path}: {count} features are left out: {reason}.')
     if not burnt.GetFeatureCount():

@@ -621,10 +621,25 @@ def test_classes_of_polygons(scene):
 
 
 def test_geometries_that_are_no_polygons_are_left_out_with_a_word(scene):
-    bow_tie = 'POLYGON((600010 5799990, 600090 5799900, 600090 5799990, 600010 5799900, 600010 5799990))'
-    items = [((0, 0, 90, 70), 1), (bow_tie, 2), ('POINT(600050 5799950)', 3), ('POLYGON EMPTY', 4)]
+    items = [((0, 0, 90, 70), 1), ('POINT(600050 5799950)', 3), ('POLYGON EMPTY', 4)]
     dataset = scene.run(labels=None, polygons=LabelPolygons(write_polygons(scene.folder / 'p.gpkg', items), 'class'))
-    assert [c.value for c in dataset.manifest.classes] == [1] and '3 features are left out' in scene.text('warning')
+    assert [c.value for c in dataset.manifest.classes] == [1] and '2 features are left out' in scene.text('warning')
+
+
+def test_invalid_polygons_are_repaired_with_a_word(scene):
+    """A bow tie is its two triangles."""
+    bow_tie = 'POLYGON((600010 5799990, 600090 5799900, 600090 5799990, 600010 5799900, 600010 5799990))'
+    triangles = 'MULTIPOLYGON(((600010 5799990, 600050 5799945, 600010 5799900, 600010 5799990)),' + (
+        '((600090 5799990, 600050 5799945, 600090 5799900, 600090 5799990)))'
+    )
+    found = []
+    for name, shape in (('tie', bow_tie), ('triangles', triangles)):
+        vector = write_polygons(scene.folder / f'{name}.gpkg', [((0, 0, 90, 70), 1), (shape, 2)])
+        dataset = scene.run(labels=None, polygons=LabelPolygons(vector, 'class'))
+        found.append(dataset.read('labels', np.arange(dataset.count)))
+        assert ('1 invalid polygons' in scene.text('warning')) == (name == 'tie')
+    np.testing.assert_array_equal(*found)
+    assert (found[0] == 2).any()
 
 
 # -- splits -----------------------------------------------------------------------------------------------------------
