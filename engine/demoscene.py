@@ -103,7 +103,7 @@ def _write_scene(folder: str, job: DemoSceneJob, reporter: Reporter) -> None:
         file.writelines(f'{c.value},{c.name},{c.colour}\n' for c in CLASSES)
     with open(os.path.join(folder, 'truth.qml'), 'w', encoding='utf-8') as file:
         file.write(qml(CLASSES))
-    layer_source = _write_polygons(os.path.join(folder, 'polygons.gpkg'), objects, job.size)
+    layer_source = _write_polygons(os.path.join(folder, 'polygons.gpkg'), objects)
     fine = _burn(layer_source, job.size * RATIO, PIXEL / RATIO, 'fid', gdal.GDT_UInt32)
     truth = _burn(layer_source, job.size, PIXEL, 'class', gdal.GDT_Byte)
     layer_source.Release()
@@ -224,7 +224,7 @@ class _Landscape:
         return buildings
 
     def features(self) -> list[tuple[int, ogr.Geometry]]:
-        """(class, polygon) that do not overlap: what lies on top is cut out of what lies below."""
+        """(class, polygon on the map) that do not overlap: what lies on top is cut out of what lies below."""
         wood = [self.rng.random() < 0.12 for _ in self.parcels]
         layers = [
             (BUILDING, self.buildings),
@@ -243,7 +243,8 @@ class _Landscape:
                     rest = rest.Difference(other)
                 rest = areas(rest, SLIVER)
                 if rest is not None:
-                    result.append((value, rest))
+                    # Cut first and moved afterwards: far from the origin, GEOS fails at some of these cuts.
+                    result.append((value, _moved(rest, ORIGIN[0], ORIGIN[1] - self.side)))
                     if value != FIELD:
                         above.add(rest)
         return result
@@ -310,7 +311,7 @@ def _distance(line: tuple[tuple[float, float], tuple[float, float]], x: float, y
     return float(_line(line).Distance(ogr.CreateGeometryFromWkt(f'POINT ({x} {y})')))
 
 
-def _write_polygons(path: str, objects: list[tuple[int, ogr.Geometry]], size: int) -> gdal.Dataset:
+def _write_polygons(path: str, objects: list[tuple[int, ogr.Geometry]]) -> gdal.Dataset:
     """Write the GeoPackage, and return the same features in memory, with the index as field ``fid`` from 1."""
     names = {c.value: c.name for c in CLASSES}
     memory = ogr.GetDriverByName('Memory').CreateDataSource('')
@@ -323,7 +324,6 @@ def _write_polygons(path: str, objects: list[tuple[int, ogr.Geometry]], size: in
     outer.CreateField(ogr.FieldDefn('name', ogr.OFTString))
     outer.StartTransaction()
     for number, (value, shape) in enumerate(objects, 1):
-        placed = _moved(shape, ORIGIN[0], ORIGIN[1] - size * PIXEL)
         for layer, values in (
             (inner, {'fid': number, 'class': value}),
             (outer, {'class': value, 'name': names[value]}),
@@ -331,7 +331,7 @@ def _write_polygons(path: str, objects: list[tuple[int, ogr.Geometry]], size: in
             feature = ogr.Feature(layer.GetLayerDefn())
             for key, content in values.items():
                 feature.SetField(key, content)
-            feature.SetGeometryDirectly(placed.Clone())
+            feature.SetGeometryDirectly(shape.Clone())
             layer.CreateFeature(feature)
     outer.CommitTransaction()
     del outer
@@ -340,7 +340,7 @@ def _write_polygons(path: str, objects: list[tuple[int, ogr.Geometry]], size: in
 
 
 def _moved(shape: ogr.Geometry, east: float, north: float) -> ogr.Geometry:
-    """A copy of a multipolygon at its place on the map, where there are fewer digits for fractions of a metre."""
+    """A multipolygon at its place on the map; where rounding there makes it cross itself, it is repaired."""
     many = ogr.Geometry(ogr.wkbMultiPolygon)
     for i in range(shape.GetGeometryCount()):
         part = shape.GetGeometryRef(i)
