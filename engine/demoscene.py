@@ -123,7 +123,7 @@ class _Landscape:
     TRIES = 90  # houses tried in a hamlet; about half find room
 
     def __init__(self, side: float, rng: np.random.Generator, reporter: Reporter) -> None:
-        self.side, self.rng = side, rng
+        self.side, self.rng, self.reporter = side, rng, reporter
         self.frame = _polygon([(0, 0), (side, 0), (side, side), (0, side)])
         self.parcels: list[ogr.Geometry] = []
         self.road_lines: list[tuple[tuple[float, float], tuple[float, float]]] = []
@@ -208,6 +208,7 @@ class _Landscape:
         occupied = _Pile()
         buildings: list[ogr.Geometry] = []
         for x, y in self._cells():
+            self.reporter.check_cancelled()
             lines = sorted(self.road_lines, key=lambda line: _distance(line, x, y))[:4]
             for _ in range(self.TRIES):
                 start, end = (np.array(p) for p in lines[self.rng.integers(len(lines))])
@@ -238,6 +239,7 @@ class _Landscape:
         result: list[tuple[int, ogr.Geometry]] = []
         for value, shapes in layers:
             for shape in shapes:
+                self.reporter.check_cancelled()
                 rest = shape.Intersection(self.frame)
                 for other in above.touching(rest):
                     rest = rest.Difference(other)

@@ -110,3 +110,11 @@ def test_any_size_from_the_smallest_on(tmp_path):
     assert gdal.Open(str(make(tmp_path / 'a', 101) / 'pan.tif')).RasterYSize == 404
     with pytest.raises(errors.InvalidJob, match='at least 64'):
         make(tmp_path / 'b', 63)
+
+
+def test_cancelling_leaves_nothing(tmp_path):
+    reporter = Reporter()
+    reporter.cancelled.set()
+    with pytest.raises(errors.Cancelled):
+        demoscene.make_demo_scene(DemoSceneJob(str(tmp_path / 'scene'), 64), reporter)
+    assert not list(tmp_path.iterdir())
