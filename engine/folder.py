@@ -1,4 +1,4 @@
-"""A folder that appears under its name only when it is whole."""
+"""Folders and small files that appear under their name only when they are whole."""
 
 from __future__ import annotations
 
@@ -88,6 +88,23 @@ class OutputFolder:
                     f'{folder}: would be replaced, but holds {foreign[0]}, which is no part of a {self._what}. Move it '
                     'elsewhere, or give another folder.'
                 )
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        OutputRefused, DiskFull: it cannot be written.
+    """
+    part = path + '.part'
+    try:
+        with open(part, 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.replace(part, path)
+    except OSError as error:
+        if os.path.isfile(part):
+            os.remove(part)
+        raise write_error(path, error) from error
 
 
 def _names(folder: str) -> list[str]:

@@ -7,11 +7,9 @@ import threading
 import numpy as np
 
 from .errors import BandMismatch, GridMismatch, InputUnreadable, InvalidJob
-from .gdalio import dtype_of, gdal, gdal_type, open_raster, same_crs
+from .gdalio import dtype_of, gdal, gdal_type, open_raster, osr, same_crs
 from .grid import Grid, Window, relate
 from .jobs import SourceSpec
-
-PADDINGS = ('reflect', 'edge')
 
 
 def grid_of(dataset: gdal.Dataset) -> Grid:
@@ -36,8 +34,6 @@ def crs_name(wkt: str) -> str:
     """A short name for messages, such as ``EPSG:32631 (WGS 84 / UTM zone 31N)``."""
     if not wkt:
         return 'none'
-    from .gdalio import osr
-
     crs = osr.SpatialReference(wkt=wkt)
     authority, code = crs.GetAuthorityName(None), crs.GetAuthorityCode(None)
     return f'{authority}:{code} ({crs.GetName()})' if authority and code else str(crs.GetName())

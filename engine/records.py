@@ -57,6 +57,8 @@ class Recorder:
         Args:
             values: what the job returned.
         """
+        from .folder import write_whole  # with GDAL, which the command line starts without
+
         record = {
             'record': VERSION,
             'job': self._job.to_dict(),
@@ -74,8 +76,8 @@ class Recorder:
         for output in self._job.outputs().values():
             if output:
                 place = output.rstrip('/\\') or output
-                _write(place + '.json', text)
-                _write(place + '.log', log)
+                write_whole(place + '.json', text)
+                write_whole(place + '.log', log)
 
     def _hear(self, event: Event) -> None:
         elapsed = time.monotonic() - self._clock
@@ -142,18 +144,3 @@ def versions() -> dict[str, str]:
     if 'osgeo.gdal' in sys.modules:
         found['gdal'] = sys.modules['osgeo.gdal'].VersionInfo('RELEASE_NAME')
     return found
-
-
-def _write(path: str, text: str) -> None:
-    """The file as a whole or not at all."""
-    part = path + '.part'
-    try:
-        with open(part, 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.replace(part, path)
-    except OSError as error:
-        if os.path.exists(part):
-            os.remove(part)
-        from .gdalio import write_error
-
-        raise write_error(path, error) from error

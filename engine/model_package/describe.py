@@ -9,12 +9,12 @@ from typing import Any
 
 from ..errors import ModelError
 from ..events import Reporter
-from ..gdalio import write_error
+from ..folder import write_whole
 from ..jobs import DescribeJob
-from ..reports.html import require_report_place, write_report
+from ..reports.html import require_report_place
 from ..reports.model import model_report
 from .card import ModelCard, ReceptiveField
-from .package import Package, open_package, write_text
+from .package import Package, open_package
 
 
 def describe_model(job: DescribeJob, reporter: Reporter) -> dict[str, Any]:
@@ -39,9 +39,9 @@ def describe_model(job: DescribeJob, reporter: Reporter) -> dict[str, Any]:
     if first['receptive_field'] is None:
         reporter.warn(f'{job.model}: the receptive field is unbounded, or cannot be told from the graph.')
     if job.report:
-        write_report(job.report, model_report(description))
+        write_whole(job.report, model_report(description))
     if job.json:
-        _write_json(job.json, description)
+        write_whole(job.json, json.dumps(description, indent=1, ensure_ascii=False) + '\n')
     values = {'RECEPTIVE_FIELD': first['receptive_field_width'], 'STRIDE': first['stride']}
     return {**values, **{key: path for key, path in (('REPORT', job.report), ('JSON', job.json)) if path}}
 
@@ -123,11 +123,3 @@ def _summary(description: dict[str, Any]) -> list[str]:
 def _class_text(definition: dict[str, Any]) -> str:
     value, name = str(definition['value']), definition['name']
     return value if name in ('', value) else f'{value} {name}'
-
-
-def _write_json(path: str, description: dict[str, Any]) -> None:
-    try:
-        write_text(path + '.part', json.dumps(description, indent=1, ensure_ascii=False))
-        os.replace(path + '.part', path)
-    except OSError as error:
-        raise write_error(path, error) from error

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import OutputRefused
-from ..gdalio import write_error
 
 _STYLE = """
 :root { --ink: #1d2b36; --soft: #5d6d7a; --line: #dfe5ea; --ground: #f4f6f8; --accent: #1f7a5c; }
@@ -216,18 +215,6 @@ def line_chart(title: str, lines: Sequence[Line], mark: int | None = None, top: 
         out.append(f'<text x="{name_x}" y="16" text-anchor="end" style="{look}">{text(line.name)}</text>')
         name_x -= 12 + 7 * len(line.name)
     return ''.join(out) + '</svg>'
-
-
-def write_report(path: str, document: str) -> None:
-    """Write a report, whole or not at all."""
-    try:
-        with open(path + '.part', 'w', encoding='utf-8') as file:
-            file.write(document)
-        os.replace(path + '.part', path)
-    except OSError as error:
-        if os.path.isfile(path + '.part'):
-            os.remove(path + '.part')
-        raise write_error(path, error) from error
 
 
 def require_report_place(path: str) -> None:

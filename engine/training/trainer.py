@@ -13,11 +13,12 @@ from ..accuracy.confusion import Scores
 from ..datasets.manifest import LabelInfo, SourceInfo
 from ..datasets.reader import Dataset
 from ..events import Reporter
+from ..folder import write_whole
 from ..jobs import SPLITS, ClassDef, TrainJob
 from ..model_package.card import InputCard, ModelCard, OutputCard, ReceptiveField
 from ..model_package.package import REPORT, PackageFolder, fill_package, now
 from ..records import versions
-from ..reports.html import require_report_place, write_report
+from ..reports.html import require_report_place
 from ..reports.training import training_report
 from .checks import check_job, require_patch_size
 from .devices import prepare_devices
@@ -65,7 +66,7 @@ def train_model(job: TrainJob, reporter: Reporter) -> dict[str, Any]:
         reporter.check_cancelled()
         fill_package(folder, training.fitting.model, training.card(record['created']), record, report)
         if job.report:
-            write_report(job.report, report)
+            write_whole(job.report, report)
         folder.finish()
     reporter.log(f'Model package: {job.output}, its report: {os.path.join(job.output, REPORT)}')
     values = {'OUTPUT': job.output, 'BEST_EPOCH': training.best_epoch, 'BEST_SCORE': training.best_score}

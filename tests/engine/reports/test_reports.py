@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from quadrat.engine.errors import OutputRefused
+from quadrat.engine.folder import write_whole
 from quadrat.engine.reports import html
 from quadrat.engine.reports.model import model_report
 from quadrat.engine.reports.training import Example, training_report
@@ -163,7 +164,7 @@ def test_charts_of_any_values(values):
 
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path):
-    html.write_report(str(tmp_path / 'a.html'), 'x')
+    write_whole(str(tmp_path / 'a.html'), 'x')
     assert [path.name for path in tmp_path.iterdir()] == ['a.html']
     (tmp_path / 'folder').mkdir()
     for path in (tmp_path / 'folder', tmp_path / 'no/where.html'):
