@@ -86,6 +86,13 @@ def optional_integer(algorithm, parameters: dict, name: str, context) -> Optiona
     return algorithm.parameterAsInt(parameters, name, context)
 
 
+def optional_raster(algorithm, parameters: dict, name: str, context) -> str:
+    """The path of a raster that may be left out; empty where it is. Read it in `prepare`."""
+    if not parameters.get(name):
+        return ''
+    return inputs.raster_path(algorithm.parameterAsRasterLayer(parameters, name, context))
+
+
 # -- image sources ----------------------------------------------------------------------------------------------------
 
 INPUT, NODATA = 'INPUT', 'NODATA'

@@ -12,8 +12,16 @@ from .jobs import Job
 
 _FUNCTIONS = {
     'demoscene': ('demoscene', 'make_demo_scene'),
+    'polygonclassstatistics': ('sampling.statistics', 'count_classes'),
+    'selectsamples': ('sampling.samples', 'select_samples'),
+    'samplevalues': ('sampling.values', 'sample_values'),
+    'samplelabelimage': ('sampling.labelimage', 'sample_label_image'),
     'selectpatches': ('sampling.patches', 'select_patches'),
+    'splitsamples': ('sampling.groups', 'split_samples'),
     'extractpatches': ('datasets.extraction', 'extract_patches'),
+    'mergedatasets': ('datasets.merging', 'merge_datasets'),
+    'convertdataset': ('datasets.conversion', 'convert_dataset'),
+    'inspectdataset': ('datasets.inspection', 'inspect_dataset'),
     'trainmodel': ('training.trainer', 'train_model'),
     'servemodel': ('serving.serve', 'serve_model'),
     'describemodel': ('model_package.describe', 'describe_model'),

@@ -7,6 +7,8 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -248,10 +250,148 @@ def require_vector_output(path: str) -> str:
     return _DRIVERS[extension]
 
 
+def field(name: str, kind: int) -> ogr.FieldDefn:
+    """A field of a layer to write; `kind` is ``ogr.OFTInteger64``, ``ogr.OFTReal`` or ``ogr.OFTString``."""
+    return ogr.FieldDefn(name, kind)
+
+
+class VectorWriter:
+    """A vector file with one layer, which takes its name, replacing what is there, when it is whole.
+
+    Use it as a context manager: leaving the block finishes the file; an error in the block leaves nothing behind.
+
+    Args:
+        path: its ending chooses the format.
+        crs: WKT; empty for none.
+        fields: of the layer.
+        like: a layer whose fields are taken over before these, but for those of the same name.
+        geometry_type: of the layer, such as ``ogr.wkbPoint``.
+
+    Raises:
+        OutputRefused, DiskFull: it cannot be written there.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        crs: str,
+        fields: Sequence[ogr.FieldDefn] = (),
+        like: VectorLayer | None = None,
+        geometry_type: int = ogr.wkbPoint,
+    ) -> None:
+        self.path, self._driver = path, require_vector_output(path)
+        self._crs, self._kind = crs, geometry_type
+        own = {definition.GetName().lower() for definition in fields}
+        schema = like.layer.GetLayerDefn() if like else None
+        inherited = [schema.GetFieldDefn(i) for i in range(schema.GetFieldCount())] if schema else []
+        self._fields = [definition for definition in inherited if definition.GetName().lower() not in own]
+        self._fields += fields
+        self._dataset: Any = None
+        self._layer: Any = None
+        self.count = 0
+
+    def __enter__(self) -> VectorWriter:
+        self._staging = self.path + '.part'
+        try:
+            self._clear()
+            os.makedirs(self._staging)
+            self._create()
+        except (OSError, RuntimeError) as error:
+            self._clear()
+            raise write_error(self.path, error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+        except (OSError, RuntimeError) as failure:
+            raise write_error(self.path, failure) from failure
+        finally:
+            self._dataset = self._layer = None
+            self._clear()
+
+    def add(
+        self, geometry: ogr.Geometry | None, values: Mapping[str, object], like: ogr.Feature | None = None
+    ) -> None:
+        """Write a feature.
+
+        Args:
+            geometry: in the layer's reference system; None for a feature without one.
+            values: of fields by name: whole numbers, numbers or text; None for no value.
+            like: a feature whose values are taken over where fields have the same name.
+        """
+        feature = ogr.Feature(self._definition)
+        if like is not None:
+            feature.SetFrom(like, 1)
+            feature.SetGeometry(None)
+        for name, value in values.items():
+            if value is None:
+                feature.SetFieldNull(self._index[name])
+            elif isinstance(value, (str, float, int)):
+                feature.SetField(self._index[name], value)
+            else:
+                raise TypeError(f'{name}: {value!r} is no value of a field')
+        if geometry is not None:
+            feature.SetGeometry(geometry)
+        try:
+            self._layer.CreateFeature(feature)
+        except RuntimeError as error:
+            raise write_error(self.path, error) from error
+        self.count += 1
+
+    def add_point(self, x: float, y: float, values: Mapping[str, object], like: ogr.Feature | None = None) -> None:
+        """Write a point; without geometry where its coordinates are no numbers."""
+        point = None
+        if math.isfinite(x) and math.isfinite(y):
+            point = ogr.Geometry(ogr.wkbPoint)
+            point.AddPoint_2D(x, y)
+        self.add(point, values, like)
+
+    def _create(self) -> None:
+        """The file, with its layer and fields."""
+        place = os.path.join(self._staging, os.path.basename(self.path))
+        self._dataset = gdal.GetDriverByName(self._driver).Create(place, 0, 0, 0, gdal.GDT_Unknown)
+        name = os.path.splitext(os.path.basename(self.path))[0]
+        options = ['SPATIAL_INDEX=NO'] if self._driver == 'FlatGeobuf' else []  # its index would change the order
+        if self._driver == 'GPKG' and any(definition.GetName().lower() == 'fid' for definition in self._fields):
+            options.append('FID=quadrat_fid')
+        crs = spatial_reference(self._crs) if self._crs else None
+        self._layer = self._dataset.CreateLayer(name, crs, self._kind, options)
+        for definition in self._fields:
+            self._layer.CreateField(definition)
+        self._definition = self._layer.GetLayerDefn()
+        # Some formats shorten names, so places count.
+        self._index = {definition.GetName(): i for i, definition in enumerate(self._fields)}
+        self._transactions = self._dataset.TestCapability(ogr.ODsCTransactions)
+        if self._transactions:
+            self._dataset.StartTransaction()
+
+    def _finish(self) -> None:
+        """Close the file, see that it holds all features, and give it its name."""
+        if self._transactions:
+            self._dataset.CommitTransaction()
+        self._dataset = self._layer = None  # closes the file
+        place = os.path.join(self._staging, os.path.basename(self.path))
+        written = gdal.OpenEx(place, gdal.OF_VECTOR | gdal.OF_READONLY)
+        arrived = written.GetLayer(0).GetFeatureCount()
+        del written
+        if arrived != self.count:
+            raise OSError(f'only {arrived} of {self.count} features arrived')
+        for name in sorted(os.listdir(self._staging)):
+            os.replace(os.path.join(self._staging, name), os.path.join(os.path.dirname(self.path), name))
+
+    def _clear(self) -> None:
+        if os.path.isdir(self._staging):
+            shutil.rmtree(self._staging)
+
+
 def write_points(
     path: str, crs: str, x: np.ndarray, y: np.ndarray, columns: Mapping[str, Sequence[int] | Sequence[str] | np.ndarray]
 ) -> None:
-    """Write a point layer; it takes its name, replacing what is there, when it is whole.
+    """Write a point layer from columns; see `VectorWriter`.
 
     Args:
         path: its ending chooses the format.
@@ -262,52 +402,13 @@ def write_points(
     Raises:
         OutputRefused, DiskFull: it cannot be written there.
     """
-    driver = require_vector_output(path)
-    staging = path + '.part'
-    try:
-        if os.path.isdir(staging):
-            shutil.rmtree(staging)
-        os.makedirs(staging)
-        try:
-            _fill_points(os.path.join(staging, os.path.basename(path)), driver, crs, x, y, columns)
-            for name in sorted(os.listdir(staging)):
-                os.replace(os.path.join(staging, name), os.path.join(os.path.dirname(path), name))
-        finally:
-            shutil.rmtree(staging)
-    except (OSError, RuntimeError) as error:
-        raise write_error(path, error) from error
-
-
-def _fill_points(
-    path: str, driver: str, crs: str, x: np.ndarray, y: np.ndarray, columns: Mapping[str, Sequence | np.ndarray]
-) -> None:
-    """Write the file and see that it holds all points."""
-    dataset = gdal.GetDriverByName(driver).Create(path, 0, 0, 0, gdal.GDT_Unknown)
-    name = os.path.splitext(os.path.basename(path))[0]
-    options = ['SPATIAL_INDEX=NO'] if driver == 'FlatGeobuf' else []  # its index would change the order
-    layer = dataset.CreateLayer(name, spatial_reference(crs) if crs else None, ogr.wkbPoint, options)
-    kinds = [ogr.OFTInteger64 if _is_whole(column) else ogr.OFTString for column in columns.values()]
-    for field, kind in zip(columns, kinds):
-        layer.CreateField(ogr.FieldDefn(field, kind))
-    definition = layer.GetLayerDefn()
-    transactions = dataset.TestCapability(ogr.ODsCTransactions)
-    if transactions:
-        dataset.StartTransaction()
-    for px, py, *values in zip(x.tolist(), y.tolist(), *columns.values()):
-        feature = ogr.Feature(definition)
-        for i, (kind, value) in enumerate(zip(kinds, values)):
-            feature.SetField(i, int(value) if kind == ogr.OFTInteger64 else str(value))
-        if math.isfinite(px) and math.isfinite(py):
-            point = ogr.Geometry(ogr.wkbPoint)
-            point.AddPoint_2D(px, py)
-            feature.SetGeometryDirectly(point)
-        layer.CreateFeature(feature)
-    if transactions:
-        dataset.CommitTransaction()
-    del layer, dataset  # closes the file
-    written = gdal.OpenEx(path, gdal.OF_VECTOR | gdal.OF_READONLY)
-    if written.GetLayer(0).GetFeatureCount() != len(x):
-        raise OSError(f'only {written.GetLayer(0).GetFeatureCount()} of {len(x)} points arrived')
+    fields = [
+        field(name, ogr.OFTInteger64 if _is_whole(column) else ogr.OFTString) for name, column in columns.items()
+    ]
+    plain = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+    with VectorWriter(path, crs, fields) as writer:
+        for px, py, *values in zip(x.tolist(), y.tolist(), *plain):
+            writer.add_point(px, py, dict(zip(columns, values)))
 
 
 def _is_whole(column: Sequence | np.ndarray) -> bool:

@@ -137,7 +137,7 @@ class _Extraction:
         numbers = {point: number for number, point in enumerate(self.candidates.tolist())}
         self.writers = [
             ShardWriter(
-                self.folder, stack.spec.name, self._shape(stack), stack.dtype, count, self.job.samples_per_shard
+                self.folder, stack.spec.name, self._shape(stack), stack.dtype, count, self.job.layout.samples_per_shard
             )
             for stack in self.sources.stacks
         ]
@@ -187,7 +187,7 @@ class _Extraction:
         label_shards: tuple[Shard, ...] = ()
         if self.labelling:
             classes = self.labelling.classes()
-            info, label_shards = self.labelling.finish(chosen, classes, self.job.samples_per_shard)
+            info, label_shards = self.labelling.finish(chosen, classes, self.job.layout.samples_per_shard)
             pixels = {definition.value: self.labelling.count_of(definition.value)[chosen] for definition in classes}
         sources: list[SourceInfo] = []
         shards: list[Shard] = []

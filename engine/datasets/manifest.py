@@ -58,13 +58,22 @@ class LabelInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One file: samples `count` of source `key`, in the order of samples.csv."""
+    """One file of samples.
+
+    Attributes:
+        key: the source, or the labels, whose patches it holds; empty where it holds those of all (TFRecords).
+        path: relative to the folder of the dataset, with ``/``.
+        count: samples in it. The files of one key and split follow one another in the order of samples.csv.
+        size, sha256: of the file.
+        split: the split whose samples it holds; empty where files do not go by splits.
+    """
 
     key: str
     path: str
     count: int
     size: int
     sha256: str
+    split: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +86,14 @@ class SplitInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """Everything about a dataset but the pixels. `extent` is (west, south, east, north) in `crs`."""
+    """Everything about a dataset but the pixels.
+
+    Attributes:
+        extent: (west, south, east, north) in `crs`.
+        layout: one of `jobs.LAYOUTS`.
+        compression: of the files, one of `jobs.COMPRESSIONS`.
+        unsplit: the points named no splits: all samples count as training, and there are no folders of splits.
+    """
 
     count: int
     sources: tuple[SourceInfo, ...]
@@ -88,6 +104,8 @@ class Manifest:
     crs: str
     extent: tuple[float, float, float, float]
     layout: str = 'numpy'
+    compression: str = 'none'
+    unsplit: bool = False
     version: int = VERSION
 
     def to_json(self) -> str:

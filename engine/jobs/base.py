@@ -24,16 +24,19 @@ class Job:
 
     Class attributes:
         kind: the job's name on the wire, in files and in the registry.
-        tensorflow: whether the job needs TensorFlow; without it QGIS' own Python can do the work.
     """
 
     kind: ClassVar[str] = ''
-    tensorflow: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.kind:
             _KINDS[cls.kind] = cls
+
+    @property
+    def tensorflow(self) -> bool:
+        """Whether the job needs TensorFlow; without it QGIS' own Python can do the work."""
+        return False
 
     def inputs(self) -> Tuple[str, ...]:
         """Paths of what the job reads: files, folders, or anything else that GDAL opens."""
@@ -46,6 +49,14 @@ class Job:
     def to_dict(self) -> Dict[str, Any]:
         """As plain values for JSON, with the kind under ``job``."""
         return {'job': self.kind, **dataclasses.asdict(self)}
+
+
+class TensorFlowJob(Job):
+    """Base of the jobs that always need TensorFlow."""
+
+    @property
+    def tensorflow(self) -> bool:
+        return True
 
 
 def job_from_dict(data: Any) -> Job:

@@ -26,6 +26,7 @@ class SourceSpec:
         patch_size: (columns, rows) in pixels of this source, where patches are cut.
         nodata: text: empty for what the files declare, ``none`` for no no-data value, a number, ``nan``,
             or one of these a band, separated by blanks or commas.
+        nodata_policy: of this source where patches are cut; empty: that of the job.
     """
 
     rasters: Tuple[str, ...]
@@ -33,6 +34,7 @@ class SourceSpec:
     bands: Tuple[int, ...] = ()
     patch_size: Tuple[int, int] = (64, 64)
     nodata: str = ''
+    nodata_policy: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

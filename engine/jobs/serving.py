@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Dict, Tuple
 
-from .base import Job
+from .base import Job, TensorFlowJob
 from .data import SourceSpec
 
 RUNTIMES = ('auto', 'tensorflow')
 
 
 @dataclasses.dataclass(frozen=True)
-class ServeJob(Job):
+class ServeJob(TensorFlowJob):
     """Apply a model to whole rasters.
 
     Attributes:
@@ -26,7 +26,6 @@ class ServeJob(Job):
     """
 
     kind: ClassVar[str] = 'servemodel'
-    tensorflow: ClassVar[bool] = True
     model: str
     sources: Tuple[SourceSpec, ...]
     output: str = ''

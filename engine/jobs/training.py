@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Dict, Tuple
 
-from .base import Job
+from .base import TensorFlowJob
 from .data import ClassDef
 
 TASKS = ('segmentation',)
@@ -39,7 +39,7 @@ class TrainOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainJob(Job):
+class TrainJob(TensorFlowJob):
     """Train a network on a dataset and write a model package.
 
     Attributes:
@@ -50,7 +50,6 @@ class TrainJob(Job):
     """
 
     kind: ClassVar[str] = 'trainmodel'
-    tensorflow: ClassVar[bool] = True
     dataset: str
     output: str
     task: str = 'segmentation'

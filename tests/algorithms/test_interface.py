@@ -20,6 +20,15 @@ PATCH_SIZES = 'PATCH_SIZE PATCH_SIZE_2 PATCH_SIZE_3 PATCH_SIZE_4'
 # The interface: which parameters and outputs an algorithm may have. None of them is ever renamed.
 FROZEN = {
     'demoscene': 'SIZE SEED OUTPUT',
+    'polygonclassstatistics': 'INPUT VECTOR FIELD MASK DENSE OUTPUT TABLE',
+    'selectsamples': 'INPUT VECTOR FIELD MASK STATISTICS STRATEGY COUNT PERCENT BY_CLASS SAMPLER JITTER SEED OUTPUT '
+    'RATES',
+    'samplelabelimage': 'INPUT STRATEGY COUNT NODATA PAD OTBTF OUTPUT',
+    'samplevalues': 'INPUT POINTS PREFIX OUTPUT',
+    'splitsamples': 'INPUT STRATEGY GROUP_FIELD FOLDS TRAIN VALIDATION TEST BLOCK_SIZE SEED OUTPUT',
+    'mergedatasets': 'INPUT FORMAT OUTPUT',
+    'convertdataset': 'INPUT FORMAT OUTPUT',
+    'inspectdataset': 'INPUT REPORT CONTACT_SHEET',
     'selectpatches': 'INPUT PATCH_SIZE STEP OFFSET_X OFFSET_Y MASK NODATA STRATEGY TRAIN VALIDATION TEST BLOCK_SIZE '
     'BUFFER LABELS SEED OTBTF OUTPUT',
     'extractpatches': f'{SOURCES} {PATCH_SIZES} POINTS LABEL_FIELD LABEL_RASTER LABEL_POLYGONS CLASS_FIELD OUTSIDE '
@@ -35,13 +44,27 @@ FROZEN = {
 }
 # Added where a user would expect them; just as frozen once released.
 ADDED = {
-    'extractpatches': 'LABEL_NODATA CLASSES COUNT',
+    'extractpatches': 'LABEL_NODATA CLASSES COUNT NODATA_POLICY_2 NODATA_POLICY_3 NODATA_POLICY_4 ALL_TOUCHED '
+    'UNLABELLED ZONES SAMPLES_PER_SHARD COMPRESSION',
+    'selectsamples': 'IMAGES VECTORS MASKS IMAGE_RATES IMAGE_COUNTS',
+    'samplelabelimage': 'SEED',
+    'mergedatasets': 'SAMPLES_PER_SHARD COMPRESSION COUNT',
+    'convertdataset': 'SAMPLES_PER_SHARD COMPRESSION LABELS COUNT',
+    'inspectdataset': 'CHECK PATCHES SEED COUNT',
     'installengine': 'PYTHON',
     'checkengine': 'PYTHON',
 }
 # Nothing else may ever be required: everything has a working default.
 REQUIRED = {
     'demoscene': 'OUTPUT',
+    'polygonclassstatistics': 'INPUT VECTOR FIELD OUTPUT',
+    'selectsamples': 'INPUT VECTOR FIELD OUTPUT',
+    'samplelabelimage': 'INPUT OUTPUT',
+    'samplevalues': 'INPUT POINTS OUTPUT',
+    'splitsamples': 'INPUT OUTPUT',
+    'mergedatasets': 'INPUT OUTPUT',
+    'convertdataset': 'INPUT OUTPUT',
+    'inspectdataset': 'INPUT',
     'selectpatches': 'INPUT OUTPUT',
     'extractpatches': 'INPUT POINTS OUTPUT',
     'trainmodel': 'DATASET OUTPUT',

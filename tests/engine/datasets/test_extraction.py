@@ -39,6 +39,7 @@ from quadrat.engine.jobs import (
     ExtractPatchesJob,
     LabelPolygons,
     LabelRaster,
+    LayoutOptions,
     SelectPatchesJob,
     SourceSpec,
     VectorSpec,
@@ -131,7 +132,7 @@ def scene(tmp_path):
 @pytest.mark.parametrize('per_shard', [0, 7, 40])
 def test_samples_are_the_pixels_around_the_points_in_their_order(scene, size, per_shard):
     source = dataclasses.replace(scene.job.sources[0], patch_size=size)
-    dataset = scene.run(sources=(source,), samples_per_shard=per_shard)
+    dataset = scene.run(sources=(source,), layout=LayoutOptions(samples_per_shard=per_shard))
     assert dataset.count == scene.values['COUNT'] == 40 and scene.values['OUTPUT'] == scene.job.output
     everything = np.arange(40)
     image, labels = dataset.read('source1', everything), dataset.read('labels', everything)
@@ -149,7 +150,7 @@ def test_samples_are_the_pixels_around_the_points_in_their_order(scene, size, pe
 
 
 def test_the_tables_count_what_is_in_the_shards(scene):
-    dataset = scene.run(samples_per_shard=9)
+    dataset = scene.run(layout=LayoutOptions(samples_per_shard=9))
     labels = dataset.read('labels', range(40))[..., 0]
     table = dataset.samples
     for value in (11, 12, 41):
@@ -176,7 +177,7 @@ def test_statistics_are_of_valid_training_pixels_and_do_not_depend_on_shards(sce
     image = (scene.image % 250).astype(dtype)
     image[:, 3::11, 5::7] = 9
     changes = {'sources': scene.with_image(image, nodata=9), 'nodata_policy': 'all'}
-    results = [scene.run(samples_per_shard=n, **changes).manifest.sources[0].statistics for n in (0, 3)]
+    results = [scene.run(layout=LayoutOptions(samples_per_shard=n), **changes).manifest.sources[0].statistics for n in (0, 3)]
     assert results[0] == results[1]
     pixels = np.concatenate(
         [
@@ -277,7 +278,7 @@ def test_every_point_is_in_the_dataset_or_rejected_for_a_reason(scene):
         'accepted': str(scene.folder / 'accepted.gpkg'),
         'rejected': str(scene.folder / 'rejected.gpkg'),
     }
-    dataset = scene.run(**job, samples_per_shard=2)
+    dataset = scene.run(**job, layout=LayoutOptions(samples_per_shard=2))
     files = {name: gdal.OpenEx(job[name]) for name in ('accepted', 'rejected')}
     accepted = {f['id']: (f['col'], f['row']) for f in files['accepted'].GetLayer(0)}
     reasons = {f['id']: f['reason'] for f in files['rejected'].GetLayer(0)}
@@ -689,7 +690,7 @@ def test_what_is_not_ours_is_never_replaced(scene):
     with pytest.raises(OutputRefused, match=r'notes\.txt, which is no part'):
         scene.run()
     (folder / 'notes.txt').unlink()
-    assert scene.run(samples_per_shard=5).manifest.fingerprint() != first  # a dataset of ours is replaced
+    assert scene.run(layout=LayoutOptions(samples_per_shard=5)).manifest.fingerprint() != first  # a dataset of ours is replaced
     assert sorted(os.listdir(scene.folder / 'out')) == ['dataset']
     other = scene.folder / 'other'
     other.mkdir()
@@ -760,7 +761,7 @@ def test_errors_are_one_line_and_nothing_is_written_beside_the_inputs(scene):
 
 
 def test_damage_is_named(scene):
-    dataset = scene.run(samples_per_shard=10)
+    dataset = scene.run(layout=LayoutOptions(samples_per_shard=10))
     shard = os.path.join(dataset.folder, 'source1-00002.npy')
     whole = Path(shard).read_bytes()
 
@@ -794,7 +795,7 @@ def test_damage_is_named(scene):
 
 
 def test_many_shards_read_by_threads(scene):
-    dataset = scene.run(samples_per_shard=1)
+    dataset = scene.run(layout=LayoutOptions(samples_per_shard=1))
     expected = dataset.read('source1', range(40))
     wrong = []
 
