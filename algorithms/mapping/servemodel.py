@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProcessingParameterRasterDestination
+from qgis.core import (
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterRasterDestination,
+)
 
 from ...engine.jobs import RUNTIMES, ServeJob
 from ...plugin import layers
@@ -31,6 +35,10 @@ class ServeModel(QuadratAlgorithm):
             'The image to map: one raster, or several on the same grid, whose bands are stacked in the order given '
             'here. Give the bands that the model was trained with, in that order, with about the same pixel size.',
         )
+        self.add(
+            QgsProcessingParameterExtent('EXTENT', tr('Extent to map'), optional=True),
+            'Empty: the whole raster. Pixels that the extent touches are mapped, just as they are in a map of all.',
+        )
         shared.add_nodata(self)
         self.add(
             shared.integer('TILE_SIZE', 'Tile size (pixels)', 0, 0),
@@ -48,6 +56,13 @@ class ServeModel(QuadratAlgorithm):
         self.add(
             shared.choice('RUNTIME', 'Runtime', RUNTIMES, 'auto'),
             'What runs the network. auto takes the best that is installed; all give the same map.',
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterBoolean('RESUME', tr('Resume an interrupted run'), True),
+            'Tiles that a run which was cancelled, or ended by a fault, has made are kept in the folder <output>.part '
+            'and not computed again, if the image, the model and the settings are still the same. Without it such '
+            'tiles are thrown away.',
             advanced=True,
         )
         self.add(
@@ -82,6 +97,11 @@ class ServeModel(QuadratAlgorithm):
 
     def prepare(self, parameters, context, feedback):
         self.sources = shared.sources(self, parameters, context)
+        self.extent = None
+        if parameters.get('EXTENT'):
+            first = self.parameterAsLayerList(parameters, shared.INPUT, context)[0]
+            box = self.parameterAsExtent(parameters, 'EXTENT', context, first.crs())
+            self.extent = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
 
     def job(self, parameters, context, feedback):
         options = shared.text_value(self, parameters, 'CREATION_OPTIONS', context)
@@ -93,6 +113,8 @@ class ServeModel(QuadratAlgorithm):
             tile_size=self.parameterAsInt(parameters, 'TILE_SIZE', context),
             batch_size=self.parameterAsInt(parameters, 'BATCH_SIZE', context),
             runtime=self.parameterAsEnumString(parameters, 'RUNTIME', context),
+            extent=self.extent,
+            resume=self.parameterAsBoolean(parameters, 'RESUME', context),
             creation_options=tuple(options.replace('|', ' ').split()),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Dict, Tuple
+from typing import ClassVar, Dict, Optional, Tuple
 
 from .base import Job, TensorFlowJob
 from .data import SourceSpec
@@ -22,6 +22,8 @@ class ServeJob(TensorFlowJob):
         tile_size: output pixels of a tile, halo not counted; 0 chooses by `memory`.
         batch_size: tiles in one call of the model; 0 chooses.
         memory: MiB that tiles may take together; part of the tile plan, so it never follows the machine's state.
+        extent: (west, south, east, north) of what is mapped, in the CRS of the first source; None: all of it.
+        resume: go on with what an earlier run of the same map did, and leave what is done for a later one.
         creation_options: GDAL creation options ``KEY=VALUE`` for all rasters.
     """
 
@@ -34,6 +36,8 @@ class ServeJob(TensorFlowJob):
     batch_size: int = 0
     memory: int = 1024
     runtime: str = 'auto'
+    extent: Optional[Tuple[float, float, float, float]] = None
+    resume: bool = True
     creation_options: Tuple[str, ...] = ()
 
     def inputs(self) -> Tuple[str, ...]:

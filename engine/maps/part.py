@@ -1,7 +1,7 @@
 """A file that appears under its name only when it is whole.
 
-Until then everything that belongs to it lies in the folder ``<name>.part`` beside it: the file, its sidecars, and
-``job.json``, which says what is being made there and marks the folder as one of ours.
+Until then everything that belongs to it lies in the folder ``<name>.part`` beside it: the file, its sidecars, a
+journal of what is done, and ``job.json``, which says what is being made there and marks the folder as one of ours.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import InvalidJob, OutputRefused
 from ..gdalio import write_error
+from .journal import FILE as JOURNAL
 
 MARKER = 'job.json'
 EXTENSIONS = ('.tif', '.tiff')
@@ -55,20 +56,23 @@ def _key(path: str) -> str:
 
 
 class PartFolder:
-    """``<path>.part``, a context manager: it is made on entry and removed on exit, whatever happens.
+    """``<path>.part``, a context manager: it is made on entry and removed on exit, unless it is to be kept.
 
     Args:
         path: the file that is to appear.
-        state: what is being made, for the marker.
+
+    Attributes:
+        keep: leave the folder on exit, for a later run to go on with. What an earlier run left is kept until `begin`
+            says otherwise.
 
     Raises, on entry:
         OutputRefused, DiskFull: nothing can be written there, or something that is not ours has the folder's name.
     """
 
-    def __init__(self, path: str, state: dict[str, Any]) -> None:
+    def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self.folder = self.path + '.part'
-        self._state = state
+        self.keep = False
 
     @property
     def file(self) -> str:
@@ -76,11 +80,13 @@ class PartFolder:
         return os.path.join(self.folder, os.path.basename(self.path))
 
     def __enter__(self) -> PartFolder:
-        self._remove_old()
+        if os.path.lexists(self.folder):
+            self._require_ours()
+            self.keep = True
         try:
-            os.mkdir(self.folder)
-            with open(os.path.join(self.folder, MARKER), 'w', encoding='utf-8') as file:
-                json.dump(self._state, file, indent=1)
+            os.makedirs(self.folder, exist_ok=True)
+            if self.state() is None:
+                self._mark({})
         except OSError as error:
             refusal = write_error(self.path, error)
             self._remove()
@@ -90,7 +96,27 @@ class PartFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._remove()
+        if not self.keep:
+            self._remove()
+
+    def state(self) -> dict[str, Any] | None:
+        """What the run that made the folder said it was making; None where it cannot be read."""
+        try:
+            with open(os.path.join(self.folder, MARKER), encoding='utf-8') as file:
+                found = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def begin(self, state: dict[str, Any]) -> None:
+        """Clear the folder and say what is made in it from now on."""
+        self.keep = False
+        try:
+            for name in os.listdir(self.folder):
+                os.remove(os.path.join(self.folder, name))
+            self._mark(state)
+        except OSError as error:
+            raise write_error(self.path, error) from error
 
     def publish(self) -> None:
         """Give everything in the folder its final place: sidecars first, the file itself last.
@@ -99,7 +125,7 @@ class PartFolder:
             OutputRefused: a file there cannot be replaced.
         """
         own = os.path.basename(self.path)
-        names = sorted(set(os.listdir(self.folder)) - {MARKER, own})
+        names = sorted(set(os.listdir(self.folder)) - {MARKER, JOURNAL, own})
         target = os.path.dirname(self.path)
         try:
             _sync(self.file)
@@ -108,6 +134,7 @@ class PartFolder:
                     os.remove(stale)
             for name in [*names, own]:
                 os.replace(os.path.join(self.folder, name), os.path.join(target, name))
+            self.keep = False
         except OSError as error:
             raise write_error(self.path, error) from error
 
@@ -115,10 +142,12 @@ class PartFolder:
         # What cannot be removed is of no harm, and must not hide the error that led here; the next run clears it.
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _remove_old(self) -> None:
-        """Remove what a killed run left; refuse what is not ours."""
-        if not os.path.lexists(self.folder):
-            return
+    def _mark(self, state: dict[str, Any]) -> None:
+        with open(os.path.join(self.folder, MARKER), 'w', encoding='utf-8') as file:
+            json.dump(state, file, indent=1)
+
+    def _require_ours(self) -> None:
+        """Raise `OutputRefused` where what has the folder's name was not made by a run of ours."""
         ours = os.path.isdir(self.folder) and (
             not os.listdir(self.folder) or os.path.isfile(os.path.join(self.folder, MARKER))
         )
@@ -126,10 +155,6 @@ class PartFolder:
             raise OutputRefused(
                 f'{self.folder}: would be needed, but is not of Quadrat; move it, or give another name.'
             )
-        try:
-            shutil.rmtree(self.folder)
-        except OSError as error:
-            raise write_error(self.path, error) from error
 
 
 def _sync(path: str) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -85,56 +85,84 @@ def block_option(options: Sequence[str]) -> tuple[int, int]:
 
 
 class RasterWriter:
-    """Writes one raster. A context manager; without `finish` and `publish` nothing is left.
+    """Writes one raster. A context manager; without `finish` and `publish` nothing gets the raster's name.
 
     Args:
-        part: the place, entered already.
+        part: the place, entered already. What it holds of the raster is gone on with if `kept` is given.
         spec: what the raster is to be.
+        kept: the blocks with data that an earlier run wrote; None for a new raster.
         dress: called with the new dataset before pixels are written, to give it colours and names.
 
     Raises, on entry and from its methods:
         OutputRefused, DiskFull: one line that names the file and the reason.
     """
 
-    def __init__(self, part: PartFolder, spec: RasterSpec, dress: Callable[[gdal.Dataset], None] | None = None) -> None:
+    def __init__(
+        self,
+        part: PartFolder,
+        spec: RasterSpec,
+        dress: Callable[[gdal.Dataset], None] | None = None,
+        kept: Iterable[tuple[int, int]] | None = None,
+    ) -> None:
         self._part = part
         self._spec = spec
         self._dress = dress
         self._dataset: gdal.Dataset | None = None
-        self._written: set[tuple[int, int]] = set()  # blocks that hold data
+        self._new = kept is None
+        self._written: set[tuple[int, int]] = set(kept or ())  # blocks that hold data
         self._last: tuple[Window, np.ndarray] | None = None
 
     def __enter__(self) -> RasterWriter:
-        spec = self._spec
-        options = [f'{key}={value}' for key, value in self._options().items()]
-        kind = gdal_type(spec.dtype)
         try:
             # Names of classes are kept in an .aux.xml, which is off everywhere else.
             with config(GDAL_PAM_ENABLED='YES'):
-                gdal.ErrorReset()
-                driver = gdal.GetDriverByName('GTiff')
-                self._dataset = driver.Create(
-                    self._part.file, spec.grid.width, spec.grid.height, len(spec.bands), kind, options
-                )
-                if gdal.GetLastErrorType() == gdal.CE_Warning:
-                    raise InvalidJob(f'Creation options {", ".join(spec.options)}: {gdal.GetLastErrorMsg()}')
-                self._describe(self._dataset)
+                self._dataset = self._create() if self._new else self._reopen()
         except RuntimeError as error:
             raise self._error(error) from error
         return self
+
+    def _create(self) -> gdal.Dataset:
+        spec = self._spec
+        gdal.ErrorReset()
+        dataset = gdal.GetDriverByName('GTiff').Create(
+            self._part.file,
+            spec.grid.width,
+            spec.grid.height,
+            len(spec.bands),
+            gdal_type(spec.dtype),
+            [f'{key}={value}' for key, value in self._options().items()],
+        )
+        if gdal.GetLastErrorType() == gdal.CE_Warning:
+            raise InvalidJob(f'Creation options {", ".join(spec.options)}: {gdal.GetLastErrorMsg()}')
+        self._describe(dataset)
+        dataset.FlushCache()  # so that a killed run leaves the names of classes too
+        return dataset
+
+    def _reopen(self) -> gdal.Dataset:
+        """The raster that an earlier run began."""
+        spec = self._spec
+        dataset = gdal.OpenEx(self._part.file, gdal.OF_RASTER | gdal.OF_UPDATE)
+        band = dataset.GetRasterBand(1)
+        found = dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount, tuple(band.GetBlockSize())
+        if found != (spec.grid.width, spec.grid.height, len(spec.bands), spec.block):
+            raise RuntimeError(f'what an earlier run left there has {found} columns, rows, bands and blocks')
+        return dataset
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._dataset = None
 
-    def write(self, area: Window, pixels: np.ndarray, valid: np.ndarray) -> None:
-        """Write whole blocks, which no other call writes again.
+    def write(self, area: Window, pixels: np.ndarray, valid: np.ndarray) -> tuple[tuple[int, int], ...]:
+        """Write whole blocks, which no other call writes again. When it returns, a kill does not lose them.
 
         Args:
             area: starts at a block's corner; ends at one too, or at the edge of the raster.
             pixels: (rows, columns, bands) of the raster's type, C-contiguous, no-data where `valid` is False.
             valid: (rows, columns) where there is data.
+
+        Returns:
+            (column, row) of the blocks that hold data.
         """
         size, bands = self._spec.dtype.itemsize, len(self._spec.bands)
         try:
@@ -149,7 +177,9 @@ class RasterWriter:
                 buf_line_space=size * bands * area.width,
                 buf_band_space=size,
             )
-            # GDAL keeps blocks back otherwise, and a failure to write them would show anywhere or nowhere.
+            # GDAL keeps blocks back otherwise, and a failure to write them would show anywhere or nowhere. Only the
+            # second time writes where in the file the last of them lie.
+            self._opened().FlushCache()
             self._opened().FlushCache()
         except RuntimeError as error:
             raise self._error(error) from error
@@ -160,10 +190,12 @@ class RasterWriter:
             for col in range(0, area.width, cols)
             if valid[row : row + rows, col : col + cols].any()
         ]
-        self._written.update(((area.col + col) // cols, (area.row + row) // rows) for col, row in with_data)
+        blocks = tuple(((area.col + col) // cols, (area.row + row) // rows) for col, row in with_data)
+        self._written.update(blocks)
         for col, row in with_data[-1:]:
             inner = Window(area.col + col, area.row + row, cols, rows).intersect(area)
             self._last = inner, pixels[row : row + rows, col : col + cols].copy()
+        return blocks
 
     def finish(self) -> None:
         """Close the file and check that it is whole."""

@@ -26,7 +26,7 @@ def stream(
     compute: Callable[[list[tuple[Item, Input]]], list[Output]],
     write: Callable[[Item, Output], None],
     *,
-    wanted: Callable[[Input], bool] = lambda value: True,
+    wanted: Callable[[Item, Input], bool] = lambda item, value: True,
     batch: int = 1,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
@@ -37,7 +37,7 @@ def stream(
         read: called in the reader threads, several at a time.
         compute: called in this thread with up to `batch` items and what was read of them; a result for each.
         write: called in the writer thread, one at a time, in order.
-        wanted: whether something read is to be computed and written at all.
+        wanted: called in this thread with an item and what was read of it: whether it is to be computed and written.
         progress: called in this thread with the number of items computed or left out, after each; it may raise to
             stop.
 
@@ -51,7 +51,7 @@ def stream(
             done = 0
             full: list[tuple[Item, Input]] = []
             for item, value in _ahead(items, read, readers, reads):
-                if wanted(value):
+                if wanted(item, value):
                     full.append((item, value))
                 else:
                     done += 1

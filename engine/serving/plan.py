@@ -22,25 +22,33 @@ LARGEST_AREA = 2048 * 2048  # of a tile that is chosen, in pixels: beyond it lit
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """One tile: `area` lies inside the image; `window` is what the model computes, and may reach over its edges."""
+    """One tile.
+
+    Attributes:
+        number: its place in the plan.
+        area: in pixels of the map.
+        ground: the same in pixels of the image.
+        window: what the model computes, in pixels of the image; it may reach over the image's edges.
+    """
 
     number: int
     area: Window
+    ground: Window
     window: Window
 
     @property
     def inner(self) -> tuple[slice, slice]:
-        """Rows and columns of the area in an array of the window."""
-        row, col = self.area.row - self.window.row, self.area.col - self.window.col
-        return slice(row, row + self.area.height), slice(col, col + self.area.width)
+        """Rows and columns of the tile in an array of the window."""
+        row, col = self.ground.row - self.window.row, self.ground.col - self.window.col
+        return slice(row, row + self.ground.height), slice(col, col + self.ground.width)
 
 
 @dataclasses.dataclass(frozen=True)
 class TilePlan:
-    """How an image is tiled. Pairs are (columns, rows) in pixels.
+    """How a map of an image, or of a part of it, is tiled. Pairs are (columns, rows) in pixels.
 
     Attributes:
-        size: of the image.
+        part: of the image that is mapped.
         tile: of a tile before it is clipped to the image; a multiple of `block`.
         block: of a block of the output file.
         window: what the model computes for a tile.
@@ -48,7 +56,7 @@ class TilePlan:
         stride: the model's total stride.
     """
 
-    size: tuple[int, int]
+    part: Window
     tile: tuple[int, int]
     block: tuple[int, int]
     window: tuple[int, int]
@@ -58,19 +66,20 @@ class TilePlan:
     @property
     def counts(self) -> tuple[int, int]:
         """Columns and rows of tiles."""
-        return -(-self.size[0] // self.tile[0]), -(-self.size[1] // self.tile[1])
+        return -(-self.part.width // self.tile[0]), -(-self.part.height // self.tile[1])
 
     def __len__(self) -> int:
         return self.counts[0] * self.counts[1]
 
     def __iter__(self) -> Iterator[Tile]:
         """The tiles, row by row."""
-        image = Window(0, 0, *self.size)
+        everything = Window(0, 0, self.part.width, self.part.height)
         for number in range(len(self)):
             row, col = divmod(number, self.counts[0])
-            area = Window(col * self.tile[0], row * self.tile[1], *self.tile).intersect(image)
-            first = _start(area.col, self.field.left, self.stride), _start(area.row, self.field.top, self.stride)
-            yield Tile(number, area, Window(*first, *self.window))
+            area = Window(col * self.tile[0], row * self.tile[1], *self.tile).intersect(everything)
+            ground = area.shift(self.part.col, self.part.row)
+            first = _start(ground.col, self.field.left, self.stride), _start(ground.row, self.field.top, self.stride)
+            yield Tile(number, area, ground, Window(*first, *self.window))
 
     @property
     def halo(self) -> int:
@@ -81,14 +90,14 @@ class TilePlan:
     @property
     def useful(self) -> float:
         """The share of the computed pixels that end up in the map."""
-        return self.size[0] * self.size[1] / (len(self) * self.window[0] * self.window[1])
+        return self.part.width * self.part.height / (len(self) * self.window[0] * self.window[1])
 
     def describe(self) -> str:
         """For the log."""
         several = f'{len(self)} tiles' if len(self) > 1 else '1 tile'
         return (
-            f'{self.size[0]} x {self.size[1]} pixels in {several} of {self.tile[0]} x {self.tile[1]} pixels, halo '
-            f'{self.halo} (stride {self.stride}); {self.useful:.0%} of the computed pixels end up in the map.'
+            f'{self.part.width} x {self.part.height} pixels in {several} of {self.tile[0]} x {self.tile[1]} pixels, '
+            f'halo {self.halo} (stride {self.stride}); {self.useful:.0%} of the computed pixels end up in the map.'
         )
 
 
@@ -107,12 +116,13 @@ class _Sides:
     """What the plan along an axis depends on, but for the tile's length.
 
     Attributes:
-        length: of the image.
+        first, length: of the part of the image that is mapped.
         before, after: receptive field.
         stride: of the model.
         block: of the file where it is given; 0: chosen.
     """
 
+    first: int
     length: int
     before: int
     after: int
@@ -136,9 +146,10 @@ class _Sides:
         block = self.block or _up(-(-wanted // blocks), self.unit)
         tile = block * -(-wanted // block)
         count = -(-self.length // tile)
-        span = self.length if count == 1 else tile  # a single tile is clipped to the image
+        span = self.length if count == 1 else tile  # a single tile is clipped
         # Where tiles are no multiples of the stride, alignment adds more to some windows; they repeat soon.
-        starts = [i * tile for i in range(1 if tile % self.stride == 0 else min(count, self.stride))]
+        phases = 1 if tile % self.stride == 0 else min(count, self.stride)
+        starts = [self.first + i * tile for i in range(phases)]
         window = max(
             _end(start + span, self.after, self.stride) - _start(start, self.before, self.stride) for start in starts
         )
@@ -146,7 +157,7 @@ class _Sides:
 
 
 def make_plan(
-    size: tuple[int, int],
+    part: Window,
     field: ReceptiveField,
     stride: int,
     *,
@@ -158,7 +169,7 @@ def make_plan(
     """The tile plan.
 
     Args:
-        size: (columns, rows) of the image.
+        part: of the image that is to be mapped.
         field, stride: the model's receptive field and total stride, in pixels.
         tile_size: side of a tile in output pixels; it is rounded up to whole blocks, and down where that evens out
             the tiles. 0: the tiles that need the fewest computed pixels within `memory`.
@@ -166,14 +177,14 @@ def make_plan(
         pixel_bytes: bytes that a pixel of the window takes while it is read, computed and written.
         block: (columns, rows) of the file's blocks; 0: chosen, at most `LARGEST_BLOCK`.
     """
-    cols = _Sides(size[0], field.left, field.right, stride, block[0])
-    rows = _Sides(size[1], field.top, field.bottom, stride, block[1])
+    cols = _Sides(part.col, part.width, field.left, field.right, stride, block[0])
+    rows = _Sides(part.row, part.height, field.top, field.bottom, stride, block[1])
     if tile_size:
         across, down = cols.axis(tile_size), rows.axis(tile_size)
     else:
         across, down = _cheapest(cols, rows, int(memory * 2**20 / pixel_bytes))
     return TilePlan(
-        size, (across.tile, down.tile), (across.block, down.block), (across.window, down.window), field, stride
+        part, (across.tile, down.tile), (across.block, down.block), (across.window, down.window), field, stride
     )
 
 

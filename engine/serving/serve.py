@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidJob, OutOfMemory
+from ..errors import DiskFull, EngineError, InvalidJob, OutOfMemory
 from ..events import Reporter
 from ..gdalio import gdal
+from ..grid import Window
 from ..jobs import RUNTIMES, ServeJob
 from ..maps.classes import check_style
 from ..maps.part import PartFolder, check_outputs
@@ -25,14 +29,18 @@ from .outputs import Outputs
 from .pipeline import AHEAD, BEHIND, READERS, stream
 from .plan import Tile, TilePlan, make_plan
 from .reading import Part, Reader, require_bands, warn_of_differences
+from .resume import state_of, take_up
 
+_TOUCH = 1e-6  # pixels
+_LEAST = 0.01  # share of a map's bytes that compression leaves of the most monotonous one
 CACHE = 128 << 20  # bytes of decoded blocks that GDAL may keep of the inputs; its default follows the machine's memory
 
 
 def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
     """Make a class map, class probabilities or both of a raster of any size.
 
-    The map covers the input's whole extent and does not depend on the tiles it is computed in.
+    The map covers the input's whole extent, or the part of it asked for, and does not depend on the tiles it is
+    computed in. What a run that was ended has done is not done again.
 
     Args:
         job: what to do.
@@ -42,7 +50,8 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         ``OUTPUT`` and ``PROBABILITIES``: the paths of those that were asked for. ``MODEL_NAME``: the model's name.
 
     Raises:
-        EngineError: of the fitting class, with one line; then no output has changed.
+        EngineError: of the fitting class, with one line; then no output has changed, and the tiles that are done are
+            kept in ``<OUTPUT>.part`` for the next run.
     """
     wanted = {name: path for name, path in job.outputs().items() if path}
     _check_job(job, wanted)
@@ -53,19 +62,35 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         require_bands(source, taken)
         warn_of_differences(source, taken, reporter)
         reader = Reader(source, taken)
+        mapped = _mapped(job, source)
         # Made before anything that takes long, so that a place where nothing can be written is found out now.
-        state = {'quadrat': 'map', 'job': job.to_dict()}
-        parts = {name: stack.enter_context(PartFolder(path, state)) for name, path in wanted.items()}
+        parts = {name: stack.enter_context(PartFolder(path)) for name, path in wanted.items()}
         network = load_network(package, taken, given, job.runtime, reporter)
         reporter.check_cancelled()
-        plan = _plan(job, (source.grid.width, source.grid.height), network, reader, reporter)
+        plan = _plan(job, mapped, network, reader, reporter)
+        kept = take_up(parts, state_of(job, plan, network.runtime.name), job.resume, reporter)
         outputs = stack.enter_context(
             Outputs(
-                parts, plan, source.grid, given.classes, job.creation_options, _metadata(package.card, network, plan)
+                parts,
+                plan,
+                source.grid.sub(mapped),
+                given.classes,
+                job.creation_options,
+                _metadata(package.card, network, plan),
+                resume=job.resume,
+                kept=kept,
             )
         )
+        _require_space(parts, plan, outputs, reporter)
         with _gdal_cache(CACHE + 2 * outputs.tile_bytes):
-            _serve(plan, reader, network, outputs, job.batch_size or 1, reporter)
+            try:
+                computed = _serve(plan, reader, network, outputs, job.batch_size or 1, reporter)
+            except EngineError:
+                if job.resume and outputs.done:
+                    reporter.warn(f'{len(outputs.done)} of {len(plan)} tiles are kept: run the same again to go on.')
+                raise
+        if kept is not None:
+            reporter.log(f'Resumed: {len(kept)} tiles kept, {computed} computed.')
         outputs.publish(reporter)
     reporter.progress(1.0, 'done')
     return {**wanted, 'MODEL_NAME': package.card.name}
@@ -89,7 +114,43 @@ def _check_job(job: ServeJob, wanted: dict[str, str]) -> None:
         check_style(job.output)
 
 
-def _plan(job: ServeJob, size: tuple[int, int], network: Network, reader: Reader, reporter: Reporter) -> TilePlan:
+def _mapped(job: ServeJob, source: RasterStack) -> Window:
+    """The part of the image that is mapped: whole pixels that the extent touches."""
+    grid = source.grid
+    if job.extent is None:
+        return grid.window
+    west, south, east, north = job.extent
+    corners = [grid.to_pixels(x, y) for x in (west, east) for y in (south, north)]
+    # A pixel that is touched by less than rounding makes is not meant.
+    cols, rows = zip(*corners)
+    first = math.floor(min(cols) + _TOUCH), math.floor(min(rows) + _TOUCH)
+    last = math.ceil(max(cols) - _TOUCH), math.ceil(max(rows) - _TOUCH)
+    part = Window(*first, last[0] - first[0], last[1] - first[1]).intersect(grid.window)
+    if part.empty:
+        raise InvalidJob(
+            f'EXTENT {west:.10g}, {south:.10g}, {east:.10g}, {north:.10g} (west, south, east, north) holds no pixel of '
+            f'{source.spec.rasters[0]} ({grid.describe()}). Give it in the CRS of the raster, or with its own.'
+        )
+    return part
+
+
+def _require_space(parts: dict[str, PartFolder], plan: TilePlan, outputs: Outputs, reporter: Reporter) -> None:
+    """Raise `DiskFull` where the maps cannot fit, and warn where they may not."""
+    pixels = outputs.tile_bytes * (len(plan) - len(outputs.done))
+    for folder in {os.path.dirname(part.path) for part in parts.values()}:
+        free = shutil.disk_usage(folder).free
+        if free < pixels * _LEAST:
+            raise DiskFull(
+                f'{folder}: {free / 2**20:.0f} MiB are free, but the map takes at least about '
+                f'{pixels * _LEAST / 2**20:.0f}. Free some space or choose another place for the output.'
+            )
+        if free < pixels:
+            reporter.warn(
+                f'{folder}: {free / 2**30:.1f} GiB are free; without compression the map takes {pixels / 2**30:.1f}.'
+            )
+
+
+def _plan(job: ServeJob, mapped: Window, network: Network, reader: Reader, reporter: Reporter) -> TilePlan:
     """The tile plan, said in the log."""
     batch = job.batch_size or 1
     probabilities = 4 * network.given.bands
@@ -99,7 +160,7 @@ def _plan(job: ServeJob, size: tuple[int, int], network: Network, reader: Reader
         + (BEHIND + 2 + batch) * probabilities  # the writer makes copies
     )
     plan = make_plan(
-        size,
+        mapped,
         network.field,
         network.stride,
         tile_size=job.tile_size,
@@ -119,8 +180,19 @@ def _plan(job: ServeJob, size: tuple[int, int], network: Network, reader: Reader
     return plan
 
 
-def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, batch: int, reporter: Reporter) -> None:
-    """Read, compute and write all tiles."""
+def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, batch: int, reporter: Reporter) -> int:
+    """Read, compute and write all tiles that are not done; returns how many were computed."""
+    tiles = [tile for tile in plan if tile.number not in outputs.done]
+    before = len(plan) - len(tiles)
+    empty = 0
+
+    def wanted(tile: Tile, part: Part) -> bool:
+        nonlocal empty
+        if part.valid.any():
+            return True
+        outputs.skip(tile)
+        empty += 1
+        return False
 
     def compute(tiles: list[tuple[Tile, Part]]) -> list[tuple[np.ndarray, np.ndarray]]:
         values = network.run([part.pixels for _, part in tiles])
@@ -128,15 +200,15 @@ def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, b
 
     def progress(done: int) -> None:
         reporter.check_cancelled()
-        reporter.progress(done / len(plan), f'tile {done} of {len(plan)}')
+        reporter.progress((before + done) / len(plan), f'tile {before + done} of {len(plan)}')
 
     try:
         stream(
-            plan,
+            tiles,
             reader.read,
             compute,
             lambda tile, result: outputs.write(tile, *result),
-            wanted=lambda part: bool(part.valid.any()),
+            wanted=wanted,
             batch=batch,
             progress=progress,
         )
@@ -144,8 +216,9 @@ def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, b
         raise OutOfMemory(
             f'Not enough memory for tiles of {plan.window[0]} x {plan.window[1]} pixels. Use a smaller TILE_SIZE.'
         ) from error
-    if outputs.tiles < len(plan):
-        reporter.log(f'{len(plan) - outputs.tiles} of {len(plan)} tiles hold no data and were not computed.')
+    if empty:
+        reporter.log(f'{empty} of {len(plan)} tiles hold no data and were not computed.')
+    return len(tiles) - empty
 
 
 def _metadata(card: ModelCard, network: Network, plan: TilePlan) -> dict[str, str]:

@@ -46,7 +46,7 @@ def write(path, classes):
     dtype, nodata = class_type(item.value for item in classes)
     spec = RasterSpec(Grid('', (0, 1, 0, 0, 0, 1), 16, 16), dtype, nodata, ('class',), (16, 16))
     pixels = np.full((16, 16, 1), classes[0].value, dtype)
-    with PartFolder(path, {}) as part, RasterWriter(part, spec, lambda dataset: dress(dataset, classes)) as writer:
+    with PartFolder(path) as part, RasterWriter(part, spec, lambda dataset: dress(dataset, classes)) as writer:
         writer.write(Window(0, 0, 16, 16), pixels, np.ones((16, 16), bool))
         writer.finish()
         writer.publish()

@@ -44,7 +44,7 @@ def fill(writer, raster, pixels, skip=()):
 
 
 def make(path, raster, pixels, skip=()):
-    with PartFolder(str(path), {'quadrat': 'map'}) as part, RasterWriter(part, raster) as writer:
+    with PartFolder(str(path)) as part, RasterWriter(part, raster) as writer:
         fill(writer, raster, pixels, skip)
         writer.finish()
         writer.publish()
@@ -100,7 +100,7 @@ def test_a_former_file_stays_until_the_new_one_is_whole(tmp_path):
     make(path, raster, noise(raster))
     (tmp_path / 'a.tif.ovr').write_text('overviews of the former file')
     before = path.read_bytes()
-    with pytest.raises(ZeroDivisionError), PartFolder(str(path), {}) as part, RasterWriter(part, raster) as writer:
+    with pytest.raises(ZeroDivisionError), PartFolder(str(path)) as part, RasterWriter(part, raster) as writer:
         fill(writer, raster, noise(raster, 1))
         assert path.read_bytes() == before and os.path.isdir(f'{path}.part')
         raise ZeroDivisionError

@@ -69,7 +69,7 @@ def test_batches_are_full_but_for_the_last(batch):
 
 
 def test_what_is_not_wanted_is_left_out():
-    run = Run(wanted=lambda value: value % 40 == 0, batch=2)
+    run = Run(wanted=lambda item, value: value % 40 == 0, batch=2)
     assert run.written == list(range(0, 40, 4)) and run.progress[-1] == 40
 
 

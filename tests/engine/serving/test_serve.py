@@ -80,6 +80,19 @@ def test_it_is_what_the_network_says_of_the_mirrored_image(package, network, mak
     assert np.array_equal(classes, np.array(VALUES)[probabilities.argmax(-1)])
 
 
+def test_a_part_of_the_image_is_cut_from_the_whole_map(package, make_image, tmp_path):
+    image = make_image(150, 200)
+    whole = serve(package, image, str(tmp_path), 'w')
+    # From within column 41 to the edge between 120 and 121, and beyond the lower edge of the image.
+    extent = (600000 + 41.3 * 1.5, 5800000 - 170 * 1.5, 600000 + 121 * 1.5, 5800000 - 33 * 1.5)
+    for tile in (0, 32):
+        part = serve(package, image, str(tmp_path), f'p{tile}', extent=extent, tile_size=tile)
+        assert np.array_equal(part[0], whole[0][33:, 41:121])
+        assert np.abs(part[1] - whole[1][33:, 41:121]).max() <= 1e-5
+        placed = open_raster(str(tmp_path / f'outpup{tile}.tif')).GetGeoTransform()
+        assert placed == (600000 + 41 * 1.5, 1.5, 0, 5800000 - 33 * 1.5, 0, -1.5)
+
+
 @pytest.mark.parametrize('size', [(1, 1), (2, 3), (1, 200), (17, 16)])
 def test_the_smallest_images(package, make_image, tmp_path, size):
     image = make_image(*size)
@@ -268,6 +281,7 @@ def snapshot(folder):
         (errors.OutputRefused, 'GeoTIFF', {'output': 'a.png'}),
         (errors.InvalidJob, 'RUNTIME', {'runtime': 'torch'}),
         (errors.InvalidJob, 'negative', {'tile_size': -1}),
+        (errors.InvalidJob, 'EXTENT .* holds no pixel of image.tif', {'extent': (0.0, 0.0, 10.0, 10.0)}),
         (errors.InvalidJob, 'KEY=VALUE', {'creation_options': ('LZW',)}),
         (errors.GridMismatch, 'one grid', {'image': ('image.tif', 'two.tif')}),
     ],
@@ -303,7 +317,7 @@ def test_a_fault_halfway_leaves_the_former_map(package, make_image, tmp_path, mo
 
     monkeypatch.setattr(owner, stage, fail)
     with pytest.raises(errors.InputUnreadable, match='here: broken'):
-        serve(package, image, str(tmp_path), tile_size=32)
+        serve(package, image, str(tmp_path), tile_size=32, resume=False)
     assert snapshot(tmp_path) == before
 
 
@@ -319,7 +333,7 @@ def test_cancelling_leaves_the_former_map(package, make_image, tmp_path):
                 cancelled.set()
 
     with pytest.raises(errors.Cancelled):
-        serve(package, image, str(tmp_path), tile_size=32, events=Listener(), cancelled=cancelled)
+        serve(package, image, str(tmp_path), tile_size=32, resume=False, events=Listener(), cancelled=cancelled)
     assert seen[-1] < 0.5 and snapshot(tmp_path) == before
 
 
