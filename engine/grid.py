@@ -152,6 +152,13 @@ class Relation:
             )
         return Window(*(int(edge) for edge in edges))
 
+    def cover(self, window: Window) -> Window:
+        """The other grid's pixels that touch the ground of a window of the reference."""
+        left, top = self.col + window.col * self.x, self.row + window.row * self.y
+        col, row = math.floor(left), math.floor(top)
+        right, bottom = left + window.width * self.x, top + window.height * self.y
+        return Window(col, row, math.ceil(right) - col, math.ceil(bottom) - row)
+
 
 def relate(reference: Grid, other: Grid, names: tuple[str, str] = ('the first raster', 'the other')) -> Relation:
     """How `other` lies on `reference`, with exact ratios.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -42,9 +43,13 @@ class Runtime(Protocol):
             ModelError: the model does not take such a batch.
         """
 
-    def pixel_bytes(self) -> float:
-        """About how many bytes the model takes for each pixel of its input at its busiest; depends on the model
-        alone, never on the machine."""
+    def window_bytes(self, sizes: Mapping[str, tuple[int, int]]) -> float:
+        """About how many bytes the model takes at its busiest for one window; depends on the model alone, never on
+        the machine.
+
+        Args:
+            sizes: (rows, columns) of each input.
+        """
 
 
 def load(runtime: str, savedmodel: str, outputs: tuple[str, ...] = ()) -> Runtime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from ..errors import ModelError, OutOfMemory
 from .base import TensorInfo
 
 SIGNATURE = 'serving_default'
-_PROBED = 512  # side of the window that memory is estimated for; the estimate a pixel hardly depends on it
 _WORKSPACE = 1.75  # kernels keep inputs and outputs in layouts of their own as well (measured: 1.6 to 1.7 on U-Nets)
 
 
@@ -68,29 +68,29 @@ class TensorFlowRuntime:
             sizes = ', '.join(f'{name} {array.shape}' for name, array in feeds.items())
             raise ModelError(f'The model cannot be run on {sizes}: {_line(error)}') from error
 
-    def pixel_bytes(self) -> float:
+    def window_bytes(self, sizes: Mapping[str, tuple[int, int]]) -> float:
         """See `base.Runtime`: the largest sum of tensors alive together, when the operations run one by one."""
-        operations = self._sized_operations()
+        operations = self._sized_operations([sizes[name] for name in self.inputs])
         last_use = {tensor: number for number, (_, taken, _) in enumerate(operations) for tensor in taken}
-        sizes: dict[str, int] = {}
+        known_sizes: dict[str, int] = {}
         alive = most = 0
         for number, (made, taken, known) in enumerate(operations):
             # Where a shape cannot be told, the output is taken to be as large as the largest input.
-            guess = max((sizes.get(tensor, 0) for tensor in taken), default=0)
-            sizes.update({tensor: guess if size is None else size for tensor, size in zip(made, known)})
-            alive += sum(sizes[tensor] for tensor in made)
+            guess = max((known_sizes.get(tensor, 0) for tensor in taken), default=0)
+            known_sizes.update({tensor: guess if size is None else size for tensor, size in zip(made, known)})
+            alive += sum(known_sizes[tensor] for tensor in made)
             most = max(most, alive)
-            alive -= sum(sizes.get(tensor, 0) for tensor in set(taken) if last_use[tensor] == number)
-        return _WORKSPACE * most / _PROBED**2
+            alive -= sum(known_sizes.get(tensor, 0) for tensor in set(taken) if last_use[tensor] == number)
+        return _WORKSPACE * most
 
-    def _sized_operations(self) -> list[tuple[list[str], list[str], list[int | None]]]:
+    def _sized_operations(self, sizes: list[tuple[int, int]]) -> list[tuple[list[str], list[str], list[int | None]]]:
         """The operations in the order they can run: tensors made, tensors taken, and the bytes of those made."""
         import tensorflow as tf
 
         with tf.Graph().as_default() as graph:
             fixed = {}
-            for tensor in self._graph.inputs:
-                shape = [1, *(_PROBED if length is None else length for length in tensor.shape[1:])]
+            for tensor, size in zip(self._graph.inputs, sizes):
+                shape = [1, *size, *tensor.shape[3:]]
                 fixed[tensor.name] = tf.compat.v1.placeholder(tensor.dtype, shape)
             tf.graph_util.import_graph_def(self._graph.graph.as_graph_def(), fixed, name='')
         return [

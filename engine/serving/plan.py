@@ -1,9 +1,9 @@
 """Which tiles a map is made of: a pure function of the model, the grid and the memory setting.
 
-A *tile* is a rectangle of output pixels that is written at once, in whole blocks of the file. The *window* is what
-the model computes for it: the tile, aligned to the model's stride, plus the receptive field to each side (the halo),
-aligned again. Alignment is in the image's pixel coordinates, so every pixel of the image meets the network in the same
-phase, whatever the tiling. All windows have one size, which may reach over the edges of the image.
+A *tile* is a rectangle of pixels of the map that is written at once, in whole blocks of the file. The *window* is what
+the model computes for it: the tile, aligned to the unit of the map's frame, plus the halo. Alignment starts at the
+first pixel of the whole map, so every pixel meets the network in the same phase, whatever the tiling. All windows have
+one size, which may reach over the edges of the map.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterator
 
 from ..grid import Window
-from ..model_package.card import ReceptiveField
 
 BLOCK_UNIT = 16  # TIFF tiles have sides that are multiples of this
 LARGEST_BLOCK = 512
@@ -26,9 +25,9 @@ class Tile:
 
     Attributes:
         number: its place in the plan.
-        area: in pixels of the map.
-        ground: the same in pixels of the image.
-        window: what the model computes, in pixels of the image; it may reach over the image's edges.
+        area: in pixels of the file.
+        ground: the same in pixels of the whole map.
+        window: what the model computes, in pixels of the whole map; it may reach over its edges.
     """
 
     number: int
@@ -45,23 +44,22 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True)
 class TilePlan:
-    """How a map of an image, or of a part of it, is tiled. Pairs are (columns, rows) in pixels.
+    """How a map, or a part of it, is tiled. Pairs are (columns, rows) in pixels of the map.
 
     Attributes:
-        part: of the image that is mapped.
-        tile: of a tile before it is clipped to the image; a multiple of `block`.
+        part: of the whole map that is made.
+        tile: of a tile before it is clipped to the part; a multiple of `block`.
         block: of a block of the output file.
         window: what the model computes for a tile.
-        field: the model's receptive field.
-        stride: the model's total stride.
+        unit, halo: as the map's frame has them.
     """
 
     part: Window
     tile: tuple[int, int]
     block: tuple[int, int]
     window: tuple[int, int]
-    field: ReceptiveField
-    stride: int
+    unit: tuple[int, int]
+    halo: tuple[int, int, int, int]
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -78,14 +76,8 @@ class TilePlan:
             row, col = divmod(number, self.counts[0])
             area = Window(col * self.tile[0], row * self.tile[1], *self.tile).intersect(everything)
             ground = area.shift(self.part.col, self.part.row)
-            first = _start(ground.col, self.field.left, self.stride), _start(ground.row, self.field.top, self.stride)
+            first = _start(ground.col, self.halo[0], self.unit[0]), _start(ground.row, self.halo[1], self.unit[1])
             yield Tile(number, area, ground, Window(*first, *self.window))
-
-    @property
-    def halo(self) -> int:
-        """The widest margin that is computed around a tile and dropped, in pixels."""
-        sides = (self.field.left, self.field.top, self.field.right, self.field.bottom)
-        return -(-max(sides) // self.stride) * self.stride
 
     @property
     def useful(self) -> float:
@@ -97,7 +89,8 @@ class TilePlan:
         several = f'{len(self)} tiles' if len(self) > 1 else '1 tile'
         return (
             f'{self.part.width} x {self.part.height} pixels in {several} of {self.tile[0]} x {self.tile[1]} pixels, '
-            f'halo {self.halo} (stride {self.stride}); {self.useful:.0%} of the computed pixels end up in the map.'
+            f'halo {max(self.halo)} (multiples of {max(self.unit)}); {self.useful:.0%} of the computed pixels end up '
+            'in the map.'
         )
 
 
@@ -116,9 +109,9 @@ class _Sides:
     """What the plan along an axis depends on, but for the tile's length.
 
     Attributes:
-        first, length: of the part of the image that is mapped.
-        before, after: receptive field.
-        stride: of the model.
+        first, length: of the part of the map that is made.
+        before, after: halo.
+        unit: of the frame.
         block: of the file where it is given; 0: chosen.
     """
 
@@ -126,40 +119,40 @@ class _Sides:
     length: int
     before: int
     after: int
-    stride: int
+    unit: int
     block: int
 
     @property
-    def unit(self) -> int:
-        """Tiles are multiples of this; a multiple of the stride too where blocks can be, as no pixel is then lost
-        to alignment."""
+    def whole(self) -> int:
+        """Tiles are multiples of this; a multiple of the unit too where blocks can be, as no pixel is then lost to
+        alignment."""
         if self.block:
             return self.block
-        unit = math.lcm(BLOCK_UNIT, self.stride)
+        unit = math.lcm(BLOCK_UNIT, self.unit)
         return unit if unit <= LARGEST_BLOCK else BLOCK_UNIT
 
     def axis(self, tile: int) -> _Axis:
         """Tiles of at most about `tile` pixels, evened out so that the last is not nearly empty."""
         wanted = -(-self.length // max(-(-self.length // tile), 1))
-        largest = LARGEST_BLOCK // self.unit * self.unit or self.unit
+        largest = LARGEST_BLOCK // self.whole * self.whole or self.whole
         blocks = -(-wanted // largest)
-        block = self.block or _up(-(-wanted // blocks), self.unit)
+        block = self.block or _up(-(-wanted // blocks), self.whole)
         tile = block * -(-wanted // block)
         count = -(-self.length // tile)
         span = self.length if count == 1 else tile  # a single tile is clipped
-        # Where tiles are no multiples of the stride, alignment adds more to some windows; they repeat soon.
-        phases = 1 if tile % self.stride == 0 else min(count, self.stride)
+        # Where tiles are no multiples of the unit, alignment adds more to some windows; they repeat soon.
+        phases = 1 if tile % self.unit == 0 else min(count, self.unit)
         starts = [self.first + i * tile for i in range(phases)]
         window = max(
-            _end(start + span, self.after, self.stride) - _start(start, self.before, self.stride) for start in starts
+            _end(start + span, self.after, self.unit) - _start(start, self.before, self.unit) for start in starts
         )
         return _Axis(tile, block, window, count)
 
 
 def make_plan(
     part: Window,
-    field: ReceptiveField,
-    stride: int,
+    unit: tuple[int, int],
+    halo: tuple[int, int, int, int],
     *,
     tile_size: int = 0,
     memory: int = 1024,
@@ -169,28 +162,28 @@ def make_plan(
     """The tile plan.
 
     Args:
-        part: of the image that is to be mapped.
-        field, stride: the model's receptive field and total stride, in pixels.
-        tile_size: side of a tile in output pixels; it is rounded up to whole blocks, and down where that evens out
+        part: of the whole map that is to be made.
+        unit, halo: of the map's frame.
+        tile_size: side of a tile in pixels of the map; it is rounded up to whole blocks, and down where that evens out
             the tiles. 0: the tiles that need the fewest computed pixels within `memory`.
         memory: MiB that computing one window may take. Where even the smallest tile needs more, it is taken.
         pixel_bytes: bytes that a pixel of the window takes while it is read, computed and written.
         block: (columns, rows) of the file's blocks; 0: chosen, at most `LARGEST_BLOCK`.
     """
-    cols = _Sides(part.col, part.width, field.left, field.right, stride, block[0])
-    rows = _Sides(part.row, part.height, field.top, field.bottom, stride, block[1])
+    cols = _Sides(part.col, part.width, halo[0], halo[2], unit[0], block[0])
+    rows = _Sides(part.row, part.height, halo[1], halo[3], unit[1], block[1])
     if tile_size:
         across, down = cols.axis(tile_size), rows.axis(tile_size)
     else:
         across, down = _cheapest(cols, rows, int(memory * 2**20 / pixel_bytes))
     return TilePlan(
-        part, (across.tile, down.tile), (across.block, down.block), (across.window, down.window), field, stride
+        part, (across.tile, down.tile), (across.block, down.block), (across.window, down.window), unit, halo
     )
 
 
 def _cheapest(cols: _Sides, rows: _Sides, pixels: int) -> tuple[_Axis, _Axis]:
     """The tiles that cover the image with the fewest computed pixels, where a window may have so many."""
-    best = cols.axis(cols.unit), rows.axis(rows.unit)
+    best = cols.axis(cols.whole), rows.axis(rows.whole)
     cost = math.inf
     for across in _axes(cols):
         for down in _axes(rows):
@@ -208,20 +201,20 @@ def _axes(sides: _Sides) -> list[_Axis]:
     while True:
         axis = sides.axis(-(-sides.length // count))
         found.setdefault(axis.count, axis)
-        if axis.tile <= sides.unit or count > sides.length:
+        if axis.tile <= sides.whole or count > sides.length:
             return list(found.values())
         # Beyond a few tiles the next number hardly differs; steps of a sixteenth keep the list short.
         count += max(1, count // 16)
 
 
-def _start(first: int, before: int, stride: int) -> int:
+def _start(first: int, before: int, unit: int) -> int:
     """Where the window of a tile that starts at `first` starts."""
-    return (first // stride * stride - before) // stride * stride
+    return first // unit * unit - before
 
 
-def _end(last: int, after: int, stride: int) -> int:
+def _end(last: int, after: int, unit: int) -> int:
     """Where the window of a tile that ends before `last` ends."""
-    return _up(_up(last, stride) + after, stride)
+    return _up(last, unit) + after
 
 
 def _up(value: int, step: int) -> int:

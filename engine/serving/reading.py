@@ -1,16 +1,19 @@
-"""What a model is fed: windows of the image, no-data filled, and whether the image is one for this model."""
+"""What a model is fed: windows of the images, no-data filled, and whether the images are ones for this model."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
 from ..errors import BandMismatch
 from ..events import Reporter
+from ..grid import Window
 from ..model_package.card import InputCard
 from ..nodata import fill_invalid, valid_pixels
 from ..raster import RasterStack, format_nodata, unformat_nodata
+from .frame import Along, Frame
 from .plan import Tile
 
 _SAME_SIZE = 0.1  # relative difference in pixel size that a model takes without a warning
@@ -18,47 +21,98 @@ _SAME_SIZE = 0.1  # relative difference in pixel size that a model takes without
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What is read for a tile: the model's input (rows, columns, bands) of its window, and where the tile itself
-    (rows, columns) has data."""
+    """What is read for a tile: of each source the model's input (rows, columns, bands) for the tile's window, and
+    where the tile itself (rows, columns of the map) has data."""
 
-    pixels: np.ndarray
+    pixels: tuple[np.ndarray, ...]
     valid: np.ndarray
 
 
 class Reader:
     """Reads windows as the model is fed. Several threads may use it.
 
-    A pixel is no-data where the user says so; if they say nothing, where the file or the package does.
+    A pixel is no-data where the user says so; if they say nothing, where the file or the package does. A pixel of the
+    map has data where every source has, in any pixel under it, and none where a source does not reach.
 
     Args:
-        source: the image.
-        card: what the model wants.
+        sources: the images.
+        cards: what the model wants of each.
+        frame: of the map.
     """
+
+    def __init__(self, sources: list[RasterStack], cards: tuple[InputCard, ...], frame: Frame) -> None:
+        self._sources = [_Source(source, card) for source, card in zip(sources, cards)]
+        self._frame = frame
+
+    def read(self, tile: Tile) -> Part:
+        """The windows of a tile; mirrored where they reach over the edges of an image."""
+        pixels, valid = [], np.ones((tile.ground.height, tile.ground.width), bool)
+        for source, window, along in zip(self._sources, self._frame.windows(tile.window), self._frame.sources):
+            read, with_data = source.read(window)
+            pixels.append(read)
+            valid &= _under(with_data, window, tile.ground, along, source.grid.window)
+        return Part(tuple(pixels), valid)
+
+    def describe_nodata(self) -> str:
+        """The no-data values that count, for the log."""
+        return '; '.join(source.describe_nodata() for source in self._sources)
+
+    @property
+    def pixel_bytes(self) -> float:
+        """Bytes that a pixel of the map takes while it is read: as it is in the files, as it is fed, and masks."""
+        sizes = [float(across.step * down.step) for across, down in self._frame.sources]
+        return sum(size * source.pixel_bytes for size, source in zip(sizes, self._sources))
+
+
+class _Source:
+    """An image, read as one input of the model."""
 
     def __init__(self, source: RasterStack, card: InputCard) -> None:
         self._source = source
         self._card = card
+        self.grid = source.grid
         self._nodata = [source.nodata]
         if not source.spec.nodata.strip() and card.nodata:
             self._nodata.append(unformat_nodata(card.nodata))
 
-    def read(self, tile: Tile) -> Part:
-        """The window of a tile; mirrored where it reaches over the edges of the image."""
-        pixels = self._source.read_padded(tile.window)
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """The input (rows, columns, bands) for a window, and where it has data."""
+        pixels = self._source.read_padded(window)
         valid = np.ones(pixels.shape[:-1], bool)
         for nodata in self._nodata:
             valid &= valid_pixels(pixels, nodata, self._card.nodata_policy)
-        return Part(fill_invalid(pixels, valid, self._card.fill, self._card.dtype), valid[tile.inner])
+        return fill_invalid(pixels, valid, self._card.fill, self._card.dtype), valid
 
     def describe_nodata(self) -> str:
-        """The no-data values that count, for the log."""
         known = [' '.join(text or 'none' for text in format_nodata(values)) for values in self._nodata]
         return ' and '.join(dict.fromkeys(known))
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes that a pixel takes while it is read: as it is in the file, as it is fed, and masks."""
         return len(self._source.bands) * (self._source.dtype.itemsize + np.dtype(self._card.dtype).itemsize) + 2
+
+
+def _under(valid: np.ndarray, window: Window, ground: Window, along: tuple[Along, Along], whole: Window) -> np.ndarray:
+    """Where pixels of the map (rows, columns of `ground`) have data.
+
+    Args:
+        valid: (rows, columns) of `window`: where a source has data.
+        along: how the source lies under the map.
+        whole: all of the source.
+    """
+    inside = whole.shift(-window.col, -window.row).intersect(Window(0, 0, window.width, window.height))
+    reached = np.zeros_like(valid)
+    part = np.s_[inside.row : inside.bottom, inside.col : inside.right]
+    reached[part] = valid[part]
+    across, down = along
+    for axis, (item, first, count, start) in enumerate(
+        ((down, ground.row, ground.height, window.row), (across, ground.col, ground.width, window.col))
+    ):
+        index = np.array([math.floor(item.start + pixel * item.step) - start for pixel in range(first, first + count)])
+        # Pixels of the map may share one of the source, or have several under them.
+        width, last = max(1, math.floor(item.step)), reached.shape[axis] - 1
+        reached = np.logical_or.reduce([reached.take(np.minimum(index + i, last), axis) for i in range(width)])
+    return reached
 
 
 def require_bands(source: RasterStack, card: InputCard) -> None:

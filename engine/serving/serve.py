@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DiskFull, EngineError, InvalidJob, OutOfMemory
+from ..errors import DiskFull, EngineError, GridMismatch, InvalidJob, OutOfMemory
 from ..events import Reporter
 from ..gdalio import gdal
-from ..grid import Window
+from ..grid import Grid, Relation, Window, relate
 from ..jobs import RUNTIMES, ServeJob
 from ..maps.classes import check_style
 from ..maps.part import PartFolder, check_outputs
 from ..maps.writer import block_option
 from ..model_package.card import ModelCard
 from ..model_package.package import open_package
-from ..raster import RasterStack
+from ..raster import RasterStack, require_same_crs
 from ..records import versions
+from .frame import Frame, padded_frame
 from .network import Network, choose_cards, load_network
 from .outputs import Outputs
 from .pipeline import AHEAD, BEHIND, READERS, stream
@@ -31,6 +32,7 @@ from .plan import Tile, TilePlan, make_plan
 from .reading import Part, Reader, require_bands, warn_of_differences
 from .resume import state_of, take_up
 
+_PROBED = 512  # about the side of the window that memory is estimated for
 _TOUCH = 1e-6  # pixels
 _LEAST = 0.01  # share of a map's bytes that compression leaves of the most monotonous one
 CACHE = 128 << 20  # bytes of decoded blocks that GDAL may keep of the inputs; its default follows the machine's memory
@@ -58,22 +60,26 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         package = stack.enter_context(open_package(job.model))
         taken, given = choose_cards(job.model, package.card, len(job.sources))
-        source = RasterStack(job.sources[0])
-        require_bands(source, taken)
-        warn_of_differences(source, taken, reporter)
-        reader = Reader(source, taken)
-        mapped = _mapped(job, source)
+        sources = [RasterStack(spec) for spec in job.sources]
+        relations = _relations(sources)
+        for source, wants in zip(sources, taken):
+            require_bands(source, wants)
+            warn_of_differences(source, wants, reporter)
+        _mapped(job, sources[0].grid)
         # Made before anything that takes long, so that a place where nothing can be written is found out now.
         parts = {name: stack.enter_context(PartFolder(path)) for name, path in wanted.items()}
         network = load_network(package, taken, given, job.runtime, reporter)
         reporter.check_cancelled()
-        plan = _plan(job, mapped, network, reader, reporter)
+        frame = padded_frame(sources[0].grid, relations, network.fields, network.strides)
+        reader = Reader(sources, taken, frame)
+        part = _mapped(job, frame.grid)
+        plan = _plan(job, part, frame, network, reader, reporter)
         kept = take_up(parts, state_of(job, plan, network.runtime.name), job.resume, reporter)
         outputs = stack.enter_context(
             Outputs(
                 parts,
                 plan,
-                source.grid.sub(mapped),
+                frame.grid.sub(part),
                 given.classes,
                 job.creation_options,
                 _metadata(package.card, network, plan),
@@ -114,9 +120,22 @@ def _check_job(job: ServeJob, wanted: dict[str, str]) -> None:
         check_style(job.output)
 
 
-def _mapped(job: ServeJob, source: RasterStack) -> Window:
-    """The part of the image that is mapped: whole pixels that the extent touches."""
-    grid = source.grid
+def _relations(sources: list[RasterStack]) -> list[Relation]:
+    """How each source lies on the grid of the first; `GridMismatch` where it cannot."""
+    first = sources[0]
+    found = []
+    for source in sources:
+        names = (first.spec.rasters[0], source.spec.rasters[0])
+        require_same_crs(first.grid, source.grid, names)
+        relation = relate(first.grid, source.grid, names)
+        if relation.cover(first.grid.window).intersect(source.grid.window).empty:
+            raise GridMismatch(f'{names[1]} lies nowhere on the ground of {names[0]}; give images of the same place.')
+        found.append(relation)
+    return found
+
+
+def _mapped(job: ServeJob, grid: Grid) -> Window:
+    """The part of the map's grid that is made: whole pixels that the extent touches."""
     if job.extent is None:
         return grid.window
     west, south, east, north = job.extent
@@ -129,7 +148,7 @@ def _mapped(job: ServeJob, source: RasterStack) -> Window:
     if part.empty:
         raise InvalidJob(
             f'EXTENT {west:.10g}, {south:.10g}, {east:.10g}, {north:.10g} (west, south, east, north) holds no pixel of '
-            f'{source.spec.rasters[0]} ({grid.describe()}). Give it in the CRS of the raster, or with its own.'
+            f'{job.sources[0].rasters[0]} ({grid.describe()}). Give it in the CRS of the raster, or with its own.'
         )
     return part
 
@@ -150,19 +169,19 @@ def _require_space(parts: dict[str, PartFolder], plan: TilePlan, outputs: Output
             )
 
 
-def _plan(job: ServeJob, mapped: Window, network: Network, reader: Reader, reporter: Reporter) -> TilePlan:
+def _plan(job: ServeJob, part: Window, frame: Frame, network: Network, reader: Reader, reporter: Reporter) -> TilePlan:
     """The tile plan, said in the log."""
     batch = job.batch_size or 1
     probabilities = 4 * network.given.bands
     pixel_bytes = (
-        batch * network.runtime.pixel_bytes()
+        batch * _model_bytes(network, frame)
         + (AHEAD + READERS + batch) * reader.pixel_bytes
         + (BEHIND + 2 + batch) * probabilities  # the writer makes copies
     )
     plan = make_plan(
-        mapped,
-        network.field,
-        network.stride,
+        part,
+        frame.unit,
+        frame.halo,
         tile_size=job.tile_size,
         memory=job.memory,
         pixel_bytes=pixel_bytes,
@@ -170,7 +189,7 @@ def _plan(job: ServeJob, mapped: Window, network: Network, reader: Reader, repor
     )
     reporter.log(plan.describe())
     reporter.resolve('tile', list(plan.tile))
-    reporter.resolve('halo', plan.halo)
+    reporter.resolve('halo', list(plan.halo))
     reporter.resolve('batch', batch)
     reporter.resolve('runtime', network.runtime.name)
     reporter.resolve('nodata', reader.describe_nodata())
@@ -178,6 +197,14 @@ def _plan(job: ServeJob, mapped: Window, network: Network, reader: Reader, repor
     if not job.tile_size and needed > job.memory:
         reporter.warn(f'The smallest tile takes about {needed:.0f} MiB, more than the {job.memory} MiB allowed.')
     return plan
+
+
+def _model_bytes(network: Network, frame: Frame) -> float:
+    """Bytes that the model takes for a pixel of the map; measured for a window, as it hardly depends on its size."""
+    cols, rows = (-(-_PROBED // unit) * unit for unit in frame.unit)
+    windows = frame.windows(Window(0, 0, cols, rows))
+    sizes = {card.name: (window.height, window.width) for card, window in zip(network.taken, windows)}
+    return network.runtime.window_bytes(sizes) / (cols * rows)
 
 
 def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, batch: int, reporter: Reporter) -> int:
@@ -195,7 +222,7 @@ def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, b
         return False
 
     def compute(tiles: list[tuple[Tile, Part]]) -> list[tuple[np.ndarray, np.ndarray]]:
-        values = network.run([part.pixels for _, part in tiles])
+        values = network.run([part.pixels for _, part in tiles], plan.window)
         return [(value[tile.inner], part.valid) for value, (tile, part) in zip(values, tiles)]
 
     def progress(done: int) -> None:
@@ -223,7 +250,7 @@ def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, b
 
 def _metadata(card: ModelCard, network: Network, plan: TilePlan) -> dict[str, str]:
     """What the files say of their making."""
-    settings = {'tile': plan.tile, 'halo': plan.halo, 'stride': plan.stride, 'runtime': network.runtime.name}
+    settings = {'tile': plan.tile, 'halo': plan.halo, 'unit': plan.unit, 'runtime': network.runtime.name}
     return {
         'QUADRAT_VERSION': versions()['quadrat'],
         'QUADRAT_MODEL': card.name,

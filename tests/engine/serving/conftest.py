@@ -82,8 +82,10 @@ def loaded():
 
 
 @pytest.fixture(autouse=True)
-def load_once(monkeypatch, loaded):
-    """All packages here hold the same network, and loading it takes longer than most tests."""
+def load_once(request, monkeypatch, loaded):
+    """Most packages here hold the same network, and loading it takes longer than most tests."""
+    if request.node.get_closest_marker('own_network'):
+        return
     load = serving_network.load
 
     def once(*arguments):
@@ -98,7 +100,9 @@ def load_once(monkeypatch, loaded):
 def make_image(tmp_path):
     """A function: rows, columns, bands -> path of a raster of noise with structure."""
 
-    def make(rows, cols, bands=3, name='image.tif', dtype='int16', nodata=None, change=None, pixel=1.5) -> str:
+    def make(
+        rows, cols, bands=3, name='image.tif', dtype='int16', nodata=None, change=None, pixel=1.5, west=600000
+    ) -> str:
         rng = np.random.default_rng(rows * cols)
         coarse = rng.normal(MEAN, STDDEV, (bands, rows // 8 + 1, cols // 8 + 1))
         pixels = np.kron(coarse, np.ones((8, 8)))[:, :rows, :cols] + rng.normal(0, 60, (bands, rows, cols))
@@ -107,7 +111,7 @@ def make_image(tmp_path):
             change(pixels)
         path = str(tmp_path / name)
         dataset = gdal.GetDriverByName('GTiff').Create(path, cols, rows, bands, gdal_type(np.dtype(dtype)))
-        dataset.SetGeoTransform((600000, pixel, 0, 5800000, 0, -pixel))
+        dataset.SetGeoTransform((west, pixel, 0, 5800000, 0, -pixel))
         crs = osr.SpatialReference()
         crs.ImportFromEPSG(32631)
         dataset.SetSpatialRef(crs)

@@ -14,12 +14,14 @@ from quadrat import engine
 from quadrat.engine import errors
 from quadrat.engine.events import Log, Progress, Warn
 from quadrat.engine.gdalio import open_raster
-from quadrat.engine.jobs import ServeJob, SourceSpec
+from quadrat.engine.jobs import ClassDef, ServeJob, SourceSpec
 from quadrat.engine.maps.writer import RasterWriter
-from quadrat.engine.model_package.card import ReceptiveField
+from quadrat.engine.model_package.card import InputCard, ModelCard, OutputCard, ReceptiveField
+from quadrat.engine.model_package.package import write_package
 from quadrat.engine.raster import RasterStack, padded_index
 from quadrat.engine.runtimes.tensorflow import TensorFlowRuntime
 
+CLASSES = (ClassDef(1, 'a'), ClassDef(2, 'b'), ClassDef(3, 'c'))
 VALUES = (11, 3, 255)  # of the classes; their no-data value is 0, since 255 is taken
 
 
@@ -62,6 +64,58 @@ def test_the_map_does_not_depend_on_the_tiles(package, make_image, tmp_path, row
     assert maps[0].shape == (rows, cols, 3)
     assert np.isnan(maps[0][0, 0]).all() and np.isnan(maps[0][rows // 2]).all() and not np.isnan(maps[0][-1]).any()
     assert largest_difference(maps) <= 1e-5
+
+
+@pytest.fixture(scope='module')
+def two_branches(tmp_path_factory):
+    """A package of a network of a fine image and one four times as coarse; the map has the fine one's pixels."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    fine = keras.Input((None, None, 1), name='pan')
+    coarse = keras.Input((None, None, 3), name='xs')
+    detail = layers.Conv2D(4, 5, padding='same', activation='relu')(layers.Rescaling(0.001)(fine))
+    colour = layers.Conv2D(4, 3, padding='same', activation='relu')(layers.Rescaling(0.001)(coarse))
+    both = layers.Concatenate()([detail, layers.Conv2DTranspose(4, 8, 4, 'same')(colour)])
+    given = layers.Conv2D(3, 3, padding='same', activation='softmax')(both)
+    model = keras.Model({'pan': fine, 'xs': coarse}, {'probabilities': given})
+    inputs = (
+        InputCard('pan', ('pan',), field=ReceptiveField(3, 3, 3, 3), stride=4),
+        InputCard('xs', ('red', 'green', 'blue'), field=ReceptiveField(3, 3, 3, 3)),
+    )
+    card = ModelCard('Two', 'segmentation', 'two', inputs, (OutputCard('probabilities', 3, CLASSES),))
+    path = str(tmp_path_factory.mktemp('two') / 'package')
+    write_package(path, model, card)
+    return path, model
+
+
+@pytest.mark.own_network
+def test_two_resolutions(two_branches, make_image, tmp_path):
+    package, model = two_branches
+    fine = make_image(240, 300, bands=1, name='pan.tif', change=lambda pixels: pixels[:, :4, :9].fill(-1), nodata=-1)
+    # The coarse image begins four of its pixels to the left, and ends before the fine one does.
+    coarse = make_image(50, 70, name='xs.tif', pixel=6, west=600000 - 24)
+    sources = (SourceSpec((fine,)), SourceSpec((coarse,), 'source2'))
+    maps = []
+    for name, size in SIZES.items():
+        output = str(tmp_path / f'{name}.tif')
+        engine.run(ServeJob(package, sources, probabilities=output, tile_size=size))
+        maps.append(pixels(output))
+    assert largest_difference(maps) <= 1e-5
+    whole = maps[0]
+    assert np.isnan(whole[:4, :9]).all() and np.isnan(whole[200:]).all() and np.isnan(whole[:, 264:]).all()
+    feeds = {
+        'pan': pixels(fine).astype('float32')[None, :200, :264, None],
+        'xs': pixels(coarse).astype('float32')[None, :50, 4:],
+    }
+    expected = model(feeds)['probabilities'].numpy()[0]
+    assert np.abs(whole[20:180, 20:240] - expected[20:180, 20:240]).max() <= 1e-5
+    with pytest.raises(errors.ModelError, match=r'2 sources \(pan, xs\), 1 given'):
+        engine.run(ServeJob(package, sources[:1], output=str(tmp_path / 'm.tif')))
+    far = make_image(50, 70, name='far.tif', pixel=6, west=780000)
+    with pytest.raises(errors.GridMismatch, match=r'far\.tif lies nowhere on the ground of'):
+        engine.run(ServeJob(package, (sources[0], SourceSpec((far,), 'b')), output=str(tmp_path / 'm.tif')))
 
 
 def test_a_halo_one_stride_too_small_would_be_seen(make_package, make_image, tmp_path):
@@ -213,7 +267,7 @@ def test_a_map_says_what_it_is(package, make_image, tmp_path):
         assert raster.GetGeoTransform() == source.GetGeoTransform()
         assert raster.GetSpatialRef().IsSame(source.GetSpatialRef())
         assert raster.GetMetadataItem('QUADRAT_MODEL') == 'Land cover'
-        assert '"halo": 48' in raster.GetMetadataItem('QUADRAT_SETTINGS')
+        assert '"halo": [48, 48, 48, 48]' in raster.GetMetadataItem('QUADRAT_SETTINGS')
         assert raster.GetMetadataItem('COMPRESSION', 'IMAGE_STRUCTURE') == 'DEFLATE'
     assert classes.GetRasterBand(1).GetNoDataValue() == 0
     assert np.isnan(probabilities.GetRasterBand(1).GetNoDataValue())
