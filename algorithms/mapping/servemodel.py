@@ -13,6 +13,13 @@ from ...plugin import layers
 from .. import parameters as shared
 from ..base import QuadratAlgorithm, tr
 
+NAMES = {
+    'OUTPUT': 'Class map',
+    'PROBABILITIES': 'Class probabilities',
+    'CONFIDENCE': 'Confidence',
+    'ENTROPY': 'Entropy',
+}
+
 
 class ServeModel(QuadratAlgorithm):
     NAME = 'servemodel'
@@ -73,26 +80,34 @@ class ServeModel(QuadratAlgorithm):
         )
         self._add_output(
             'OUTPUT',
-            'Class map',
             True,
             'GeoTIFF of class values with names, colours and a .qml style. Pixels without data get a value that is no '
             'class. Leave it out to make the probabilities only.',
         )
         self._add_output(
             'PROBABILITIES',
-            'Class probabilities',
             False,
             'GeoTIFF of 32 bit floating point, a band for each class, named after it. Pixels without data are NaN.',
         )
-
-    def _add_output(self, name, label, by_default, text):
-        self.add(
-            QgsProcessingParameterRasterDestination(name, tr(label), optional=True, createByDefault=by_default), text
+        self._add_output(
+            'CONFIDENCE',
+            False,
+            'GeoTIFF of the probability of the class that the map shows: 1 where the network is certain.',
+        )
+        self._add_output(
+            'ENTROPY',
+            False,
+            'GeoTIFF of the Shannon entropy of the class probabilities in nats: 0 where the network is certain, the '
+            'logarithm of the number of classes where it cannot tell.',
         )
 
+    def _add_output(self, name, by_default, text):
+        label = tr(NAMES[name])
+        self.add(QgsProcessingParameterRasterDestination(name, label, optional=True, createByDefault=by_default), text)
+
     def check(self, parameters, context):
-        if not parameters.get('OUTPUT') and not parameters.get('PROBABILITIES'):
-            return tr('No output asked for; name OUTPUT (the class map), PROBABILITIES or both.')
+        if not any(parameters.get(name) for name in NAMES):
+            return tr('No output asked for; name one of {}.').format(', '.join(NAMES))
         return shared.model_problem(self, parameters, context)
 
     def prepare(self, parameters, context, feedback):
@@ -110,6 +125,8 @@ class ServeModel(QuadratAlgorithm):
             sources=self.sources,
             output=shared.output_path(self, parameters, 'OUTPUT', context),
             probabilities=shared.output_path(self, parameters, 'PROBABILITIES', context),
+            confidence=shared.output_path(self, parameters, 'CONFIDENCE', context),
+            entropy=shared.output_path(self, parameters, 'ENTROPY', context),
             tile_size=self.parameterAsInt(parameters, 'TILE_SIZE', context),
             batch_size=self.parameterAsInt(parameters, 'BATCH_SIZE', context),
             runtime=self.parameterAsEnumString(parameters, 'RUNTIME', context),
@@ -121,7 +138,6 @@ class ServeModel(QuadratAlgorithm):
     def results(self, values, parameters, context, feedback):
         model = values.pop('MODEL_NAME')
         group = model if len(values) > 1 else ''
-        names = {'OUTPUT': tr('Class map ({})'), 'PROBABILITIES': tr('Class probabilities ({})')}
         for name, path in values.items():
-            layers.present(context, path, names[name].format(model), group, classes=name == 'OUTPUT')
+            layers.present(context, path, f'{tr(NAMES[name])} ({model})', group, classes=name == 'OUTPUT')
         return values

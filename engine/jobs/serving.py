@@ -18,7 +18,7 @@ class ServeJob(TensorFlowJob):
     Attributes:
         model: package folder or zip.
         sources: the first is the reference grid; patch sizes are not used.
-        output, probabilities: rasters to write; empty: not made; at least one.
+        output, probabilities, confidence, entropy: rasters to write; empty: not made; at least one.
         tile_size: output pixels of a tile, halo not counted; 0 chooses by `memory`.
         batch_size: tiles in one call of the model; 0 chooses.
         memory: MiB that tiles may take together; part of the tile plan, so it never follows the machine's state.
@@ -32,6 +32,8 @@ class ServeJob(TensorFlowJob):
     sources: Tuple[SourceSpec, ...]
     output: str = ''
     probabilities: str = ''
+    confidence: str = ''
+    entropy: str = ''
     tile_size: int = 0
     batch_size: int = 0
     memory: int = 1024
@@ -44,7 +46,12 @@ class ServeJob(TensorFlowJob):
         return (self.model, *(path for source in self.sources for path in source.rasters))
 
     def outputs(self) -> Dict[str, str]:
-        return {'OUTPUT': self.output, 'PROBABILITIES': self.probabilities}
+        return {
+            'OUTPUT': self.output,
+            'PROBABILITIES': self.probabilities,
+            'CONFIDENCE': self.confidence,
+            'ENTROPY': self.entropy,
+        }
 
 
 @dataclasses.dataclass(frozen=True)

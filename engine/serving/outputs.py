@@ -1,11 +1,11 @@
-"""The rasters that serving makes of class probabilities."""
+"""The rasters that serving makes, written tile by tile side by side."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import functools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from types import TracebackType
 
 import numpy as np
@@ -13,22 +13,22 @@ import numpy as np
 from ..events import Reporter
 from ..gdalio import write_error
 from ..grid import Grid
-from ..jobs import ClassDef
-from ..maps.classes import class_type, dress, qml, style_path, styled
+from ..maps.classes import dress, qml, style_path
 from ..maps.journal import FILE, Entry, Journal
 from ..maps.part import PartFolder
 from ..maps.writer import RasterSpec, RasterWriter
 from .plan import Tile, TilePlan
+from .products import Product
 
 
 class Outputs:
-    """The class map ``OUTPUT`` and the class ``PROBABILITIES``, whichever are asked for. A context manager.
+    """The rasters that are asked for. A context manager.
 
     Args:
         parts: the places by name, entered already.
+        products: what to make, by the same names.
         plan: the tiles that will be written.
-        grid: of the image.
-        classes: in the order of the network's output bands.
+        grid: of the part of the map that is made.
         options: creation options of the user's.
         metadata: goes into each file.
         resume: leave what is done where it is when the run ends before its time, for `kept` of a later one.
@@ -42,35 +42,38 @@ class Outputs:
     def __init__(
         self,
         parts: dict[str, PartFolder],
+        products: dict[str, Product],
         plan: TilePlan,
         grid: Grid,
-        classes: Sequence[ClassDef],
         options: tuple[str, ...],
         metadata: dict[str, str],
         *,
         resume: bool = False,
         kept: dict[int, Entry] | None = None,
     ) -> None:
-        by_value = {item.value: item for item in styled(classes)}
-        self._values, self._nodata = class_values(classes)
-        self._legend = tuple(by_value.values())
-        self._parts, self._resume = tuple(parts.values()), resume
-        self._journal = Journal(journal_path(parts), tuple(part.file for part in self._parts))
+        self._parts, self._products, self._resume = parts, products, resume
+        self._journal = Journal(journal_path(parts), tuple(part.file for part in parts.values()))
         blocks = None if kept is None else {block for entry in kept.values() for block in entry.blocks}
         self._stack = contextlib.ExitStack()
-        self._writers: dict[str, RasterWriter] = {}
-        base = RasterSpec(grid, self._values.dtype, self._nodata, ('class',), plan.block, options, metadata)
-        if 'OUTPUT' in parts:
-            self._writers['OUTPUT'] = RasterWriter(
-                parts['OUTPUT'], base, lambda dataset: dress(dataset, self._legend), blocks
+        self._writers = {
+            name: RasterWriter(
+                part,
+                RasterSpec(
+                    grid,
+                    products[name].dtype,
+                    products[name].nodata,
+                    products[name].bands,
+                    plan.block,
+                    options,
+                    metadata,
+                ),
+                functools.partial(dress, classes=products[name].legend) if products[name].legend else None,
+                blocks,
             )
-            self._style = style_path(parts['OUTPUT'].file)
-        if 'PROBABILITIES' in parts:
-            names = tuple(by_value[item.value].name for item in classes)
-            spec = dataclasses.replace(base, dtype=np.dtype('float32'), nodata=float('nan'), bands=names)
-            self._writers['PROBABILITIES'] = RasterWriter(parts['PROBABILITIES'], spec, kept=blocks)
-        bytes_per_pixel = self._values.dtype.itemsize + 4 * len(classes) * ('PROBABILITIES' in parts)
-        self.tile_bytes = plan.tile[0] * plan.tile[1] * bytes_per_pixel
+            for name, part in parts.items()
+        }
+        pixel_bytes = sum(products[name].dtype.itemsize * len(products[name].bands) for name in parts)
+        self.tile_bytes = plan.tile[0] * plan.tile[1] * pixel_bytes
 
     def __enter__(self) -> Outputs:
         with self._stack:
@@ -88,7 +91,7 @@ class Outputs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        for part in self._parts:
+        for part in self._parts.values():
             part.keep = self._resume and bool(self._journal.entries)
 
     def skip(self, tile: Tile) -> None:
@@ -109,15 +112,8 @@ class Outputs:
             numbers = ~np.isnan(probabilities).any(-1)
             not_numbers = int((valid & ~numbers).sum())
             valid = valid & numbers
-        if 'OUTPUT' in self._writers:
-            classes = self._values[probabilities.argmax(-1)]
-            classes[~valid] = self._nodata
-            blocks = self._writers['OUTPUT'].write(tile.area, classes[..., None], valid)
-        if 'PROBABILITIES' in self._writers:
-            masked = np.ascontiguousarray(probabilities, np.float32)
-            if not valid.all():
-                masked = np.where(valid[..., None], masked, np.float32('nan'))
-            blocks = self._writers['PROBABILITIES'].write(tile.area, masked, valid)
+        for name, writer in self._writers.items():
+            blocks = writer.write(tile.area, self._products[name].pixels(probabilities, valid), valid)
         self._journal.add(tile.number, Entry(blocks, not_numbers))
 
     def publish(self, reporter: Reporter) -> None:
@@ -130,12 +126,14 @@ class Outputs:
             )
         for writer in self._writers.values():
             writer.finish()
-        if 'OUTPUT' in self._writers:
-            try:
-                with open(self._style, 'w', encoding='utf-8') as file:
-                    file.write(qml(self._legend))
-            except OSError as error:
-                raise write_error(self._style, error) from error
+        for name, part in self._parts.items():
+            if self._products[name].legend:
+                style = style_path(part.file)
+                try:
+                    with open(style, 'w', encoding='utf-8') as file:
+                        file.write(qml(self._products[name].legend))
+                except OSError as error:
+                    raise write_error(style, error) from error
         for writer in self._writers.values():
             writer.publish()
         self._resume = False
@@ -144,9 +142,3 @@ class Outputs:
 def journal_path(parts: dict[str, PartFolder]) -> str:
     """Where the journal of all the files lies: with the first."""
     return os.path.join(next(iter(parts.values())).folder, FILE)
-
-
-def class_values(classes: Sequence[ClassDef]) -> tuple[np.ndarray, int]:
-    """The value that the map holds for each band of the network's output, in the map's type, and its no-data value."""
-    dtype, nodata = class_type(item.value for item in classes)
-    return np.array([item.value for item in classes], dtype), nodata

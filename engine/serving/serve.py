@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..jobs import RUNTIMES, ServeJob
 from ..maps.classes import check_style
 from ..maps.part import PartFolder, check_outputs
 from ..maps.writer import block_option
-from ..model_package.card import ModelCard
+from ..model_package.card import ModelCard, OutputCard
 from ..model_package.package import open_package
 from ..raster import RasterStack, require_same_crs
 from ..records import versions
@@ -29,6 +29,7 @@ from .network import Network, choose_cards, load_network
 from .outputs import Outputs
 from .pipeline import AHEAD, BEHIND, READERS, stream
 from .plan import Tile, TilePlan, make_plan
+from .products import Product, class_map, confidence, entropy, probabilities
 from .reading import Part, Reader, require_bands, warn_of_differences
 from .resume import state_of, take_up
 
@@ -39,7 +40,7 @@ CACHE = 128 << 20  # bytes of decoded blocks that GDAL may keep of the inputs; i
 
 
 def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
-    """Make a class map, class probabilities or both of a raster of any size.
+    """Make a class map of a raster of any size, and rasters that say how certain it is.
 
     The map covers the input's whole extent, or the part of it asked for, and does not depend on the tiles it is
     computed in. What a run that was ended has done is not done again.
@@ -49,7 +50,8 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         reporter: hears of it and can stop it.
 
     Returns:
-        ``OUTPUT`` and ``PROBABILITIES``: the paths of those that were asked for. ``MODEL_NAME``: the model's name.
+        ``OUTPUT``, ``PROBABILITIES``, ``CONFIDENCE`` and ``ENTROPY``: the paths of those that were asked for.
+        ``MODEL_NAME``: the model's name.
 
     Raises:
         EngineError: of the fitting class, with one line; then no output has changed, and the tiles that are done are
@@ -78,9 +80,9 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         outputs = stack.enter_context(
             Outputs(
                 parts,
+                _products(parts, given),
                 plan,
                 frame.grid.sub(part),
-                given.classes,
                 job.creation_options,
                 _metadata(package.card, network, plan),
                 resume=job.resume,
@@ -105,7 +107,7 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
 def _check_job(job: ServeJob, wanted: dict[str, str]) -> None:
     """Raise `InvalidJob` or `OutputRefused` for what can be seen without opening anything."""
     if not wanted:
-        raise InvalidJob('No output asked for; name OUTPUT (the class map), PROBABILITIES or both.')
+        raise InvalidJob(f'No output asked for; name one of {", ".join(job.outputs())}.')
     if not job.sources:
         raise InvalidJob('No raster given; name at least one as INPUT.')
     if job.tile_size < 0 or job.batch_size < 0:
@@ -118,6 +120,17 @@ def _check_job(job: ServeJob, wanted: dict[str, str]) -> None:
     check_outputs(wanted, job.inputs())
     if job.output:
         check_style(job.output)
+
+
+def _products(names: Iterable[str], given: OutputCard) -> dict[str, Product]:
+    """What the outputs of these names hold."""
+    kinds = {
+        'OUTPUT': lambda: class_map(given.classes),
+        'PROBABILITIES': lambda: probabilities(given.classes),
+        'CONFIDENCE': confidence,
+        'ENTROPY': entropy,
+    }
+    return {name: kinds[name]() for name in names}
 
 
 def _relations(sources: list[RasterStack]) -> list[Relation]:
@@ -172,11 +185,11 @@ def _require_space(parts: dict[str, PartFolder], plan: TilePlan, outputs: Output
 def _plan(job: ServeJob, part: Window, frame: Frame, network: Network, reader: Reader, reporter: Reporter) -> TilePlan:
     """The tile plan, said in the log."""
     batch = job.batch_size or 1
-    probabilities = 4 * network.given.bands
+    values = 4 * network.given.bands
     pixel_bytes = (
         batch * _model_bytes(network, frame)
         + (AHEAD + READERS + batch) * reader.pixel_bytes
-        + (BEHIND + 2 + batch) * probabilities  # the writer makes copies
+        + (BEHIND + 2 + batch) * values  # the writer makes copies
     )
     plan = make_plan(
         part,

@@ -165,6 +165,20 @@ def test_a_measured_field_gives_the_same(make_package, package, make_image, tmp_
     assert any('left=46, top=46, right=46, bottom=46), stride 8' in e.text for e in events if isinstance(e, Log))
 
 
+def test_what_is_made_of_the_probabilities(package, make_image, tmp_path):
+    image = make_image(70, 90, nodata=-1, change=lambda pixels: pixels[:, :9, :5].fill(-1))
+    others = {name: str(tmp_path / f'{name}.tif') for name in ('confidence', 'entropy')}
+    classes, given = serve(package, image, str(tmp_path), tile_size=32, **others)
+    confidence, entropy = (pixels(path) for path in others.values())
+    valid = classes != 0
+    assert np.array_equal(valid, ~np.isnan(given).any(-1)) and not valid[:9, :5].any()
+    assert np.array_equal(np.array(VALUES)[given[valid].argmax(-1)], classes[valid])
+    assert np.array_equal(confidence[valid], given[valid].max(-1)) and np.isnan(confidence[~valid]).all()
+    expected = -np.where(given > 0, given * np.log(np.where(given > 0, given, 1)), 0).sum(-1)
+    assert np.abs(entropy - expected)[valid].max() < 1e-6 and np.isnan(entropy[~valid]).all()
+    assert entropy[valid].min() >= 0 and entropy[valid].max() <= np.log(3) + 1e-6
+
+
 def test_batches_and_zipped_packages_give_the_same(package, make_image, tmp_path):
     image = make_image(150, 130)
     zipped = shutil.make_archive(str(tmp_path / 'model'), 'zip', package)
