@@ -10,8 +10,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from ..errors import DiskFull, EngineError, GridMismatch, InvalidJob, OutOfMemory
 from ..events import Reporter
 from ..gdalio import gdal
@@ -24,6 +22,7 @@ from ..model_package.card import ModelCard, OutputCard
 from ..model_package.package import open_package
 from ..raster import RasterStack, require_same_crs
 from ..records import versions
+from .computing import Computing
 from .frame import Frame, padded_frame
 from .network import Network, choose_cards, load_network
 from .outputs import Outputs
@@ -92,7 +91,8 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         _require_space(parts, plan, outputs, reporter)
         with _gdal_cache(CACHE + 2 * outputs.tile_bytes):
             try:
-                computed = _serve(plan, reader, network, outputs, job.batch_size or 1, reporter)
+                computing = Computing(network, frame, reporter)
+                computed = _serve(plan, reader, computing, outputs, job.batch_size or 1, reporter)
             except EngineError:
                 if job.resume and outputs.done:
                     reporter.warn(f'{len(outputs.done)} of {len(plan)} tiles are kept: run the same again to go on.')
@@ -220,7 +220,9 @@ def _model_bytes(network: Network, frame: Frame) -> float:
     return network.runtime.window_bytes(sizes) / (cols * rows)
 
 
-def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, batch: int, reporter: Reporter) -> int:
+def _serve(
+    plan: TilePlan, reader: Reader, computing: Computing, outputs: Outputs, batch: int, reporter: Reporter
+) -> int:
     """Read, compute and write all tiles that are not done; returns how many were computed."""
     tiles = [tile for tile in plan if tile.number not in outputs.done]
     before = len(plan) - len(tiles)
@@ -234,10 +236,6 @@ def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, b
         empty += 1
         return False
 
-    def compute(tiles: list[tuple[Tile, Part]]) -> list[tuple[np.ndarray, np.ndarray]]:
-        values = network.run([part.pixels for _, part in tiles], plan.window)
-        return [(value[tile.inner], part.valid) for value, (tile, part) in zip(values, tiles)]
-
     def progress(done: int) -> None:
         reporter.check_cancelled()
         reporter.progress((before + done) / len(plan), f'tile {before + done} of {len(plan)}')
@@ -246,7 +244,7 @@ def _serve(plan: TilePlan, reader: Reader, network: Network, outputs: Outputs, b
         stream(
             tiles,
             reader.read,
-            compute,
+            computing.run,
             lambda tile, result: outputs.write(tile, *result),
             wanted=wanted,
             batch=batch,

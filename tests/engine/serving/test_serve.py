@@ -414,6 +414,27 @@ def test_no_memory_names_the_remedy(package, make_image, tmp_path, monkeypatch):
         serve(package, make_image(64, 64), str(tmp_path))
 
 
+@pytest.mark.parametrize(('most', 'batch'), [(120 * 120, 1), (128 * 128, 2)])
+def test_tiles_too_large_for_the_memory_are_computed_in_pieces(package, make_image, tmp_path, monkeypatch, most, batch):
+    image, original = make_image(200, 260), TensorFlowRuntime.run
+    expected = serve(package, image, str(tmp_path), 'a', tile_size=128, batch_size=batch)
+
+    def small(self, feeds):
+        if feeds['source1'][..., 0].size > most:
+            raise errors.OutOfMemory('too much')
+        return original(self, feeds)
+
+    monkeypatch.setattr(TensorFlowRuntime, 'run', small)
+    events = []
+    found = serve(package, image, str(tmp_path), 'b', tile_size=128, batch_size=batch, events=events)
+    assert np.array_equal(found[0], expected[0]) and np.abs(found[1] - expected[1]).max() <= 1e-5
+    told = [event.text for event in events if isinstance(event, Warn) and 'pieces' in event.text]
+    assert told and len(told) <= 6  # once for each halving, not for each tile
+    most = 0
+    with pytest.raises(errors.OutOfMemory, match='too much'):
+        serve(package, image, str(tmp_path), 'c', tile_size=128, resume=False)
+
+
 def test_other_pixels_and_another_order_of_bands_are_warned_of(package, make_package, make_image, tmp_path):
     for model, pixel, words in (
         (package, 1.6, ''),
