@@ -132,7 +132,7 @@ def read_points(spec: VectorSpec, crs: str, fields: Sequence[str] = ()) -> Point
             y.append(py)
             for name, index in indices.items():
                 values[name].append(feature.GetFieldAsString(index) if feature.IsFieldSetAndNotNull(index) else None)
-    xy = _reproject(np.array([x, y], np.float64).T.reshape(-1, 2), transformation(layer.crs, crs))
+    xy = reproject(np.array([x, y], np.float64).T.reshape(-1, 2), transformation(layer.crs, crs))
     return Points(
         tuple(ids),
         xy[:, 0].copy(),
@@ -157,7 +157,7 @@ def _positions(geometry: ogr.Geometry | None, path: str) -> Iterator[tuple[float
         raise InputUnreadable(f'{path}: holds {geometry.GetGeometryName()} geometries; points are needed.')
 
 
-def _reproject(xy: np.ndarray, transform: osr.CoordinateTransformation | None) -> np.ndarray:
+def reproject(xy: np.ndarray, transform: osr.CoordinateTransformation | None) -> np.ndarray:
     """Coordinates (n, 2) in the target system; NaN where a point has none there."""
     out = xy
     if transform is not None and len(xy):
@@ -355,7 +355,8 @@ class VectorWriter:
         place = os.path.join(self._staging, os.path.basename(self.path))
         self._dataset = gdal.GetDriverByName(self._driver).Create(place, 0, 0, 0, gdal.GDT_Unknown)
         name = os.path.splitext(os.path.basename(self.path))[0]
-        options = ['SPATIAL_INDEX=NO'] if self._driver == 'FlatGeobuf' else []  # its index would change the order
+        # That of a FlatGeobuf would change the order; that of a GeoPackage is made at the end.
+        options = ['SPATIAL_INDEX=NO'] if self._driver in ('FlatGeobuf', 'GPKG') else []
         if self._driver == 'GPKG' and any(definition.GetName().lower() == 'fid' for definition in self._fields):
             options.append('FID=quadrat_fid')
         crs = spatial_reference(self._crs) if self._crs else None
@@ -373,6 +374,8 @@ class VectorWriter:
         """Close the file, see that it holds all features, and give it its name."""
         if self._transactions:
             self._dataset.CommitTransaction()
+        if self._driver == 'GPKG':
+            self._add_index()
         self._dataset = self._layer = None  # closes the file
         place = os.path.join(self._staging, os.path.basename(self.path))
         written = gdal.OpenEx(place, gdal.OF_VECTOR | gdal.OF_READONLY)
@@ -382,6 +385,16 @@ class VectorWriter:
             raise OSError(f'only {arrived} of {self.count} features arrived')
         for name in sorted(os.listdir(self._staging)):
             os.replace(os.path.join(self._staging, name), os.path.join(os.path.dirname(self.path), name))
+
+    def _add_index(self) -> None:
+        """Give a GeoPackage its spatial index, where the SQLite at hand can."""
+        name, column = (text.replace("'", "''") for text in (self._layer.GetName(), self._layer.GetGeometryColumn()))
+        try:
+            self._dataset.ExecuteSQL(f"SELECT CreateSpatialIndex('{name}', '{column}')")
+        except RuntimeError as error:
+            # TensorFlow brings an SQLite without R-trees, which takes the place of GDAL's where it is loaded first.
+            if 'rtree' not in str(error):
+                raise
 
     def _clear(self) -> None:
         if os.path.isdir(self._staging):

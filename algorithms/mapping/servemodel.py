@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
 )
 
 from ...engine.jobs import RUNTIMES, ServeJob
-from ...plugin import layers
+from ...plugin import inputs, layers
 from .. import parameters as shared
 from ..base import QuadratAlgorithm, tr
 
@@ -45,6 +48,19 @@ class ServeModel(QuadratAlgorithm):
         self.add(
             QgsProcessingParameterExtent('EXTENT', tr('Extent to map'), optional=True),
             'Empty: the whole raster. Pixels that the extent touches are mapped, just as they are in a map of all.',
+        )
+        self.add(
+            QgsProcessingParameterFeatureSource(
+                'MASK_LAYER', tr('Polygons to map'), [QgsProcessing.SourceType.TypeVectorPolygon], optional=True
+            ),
+            'Only pixels whose centre lies in one of these polygons are mapped; all else becomes no-data, and tiles '
+            'without any are not computed. Any CRS.',
+        )
+        self.add(
+            QgsProcessingParameterRasterLayer('MASK', tr('Mask raster'), optional=True),
+            'Only pixels where this raster is above 0 are mapped. Its pixels may be larger or smaller than those of '
+            'the image by a whole factor.',
+            advanced=True,
         )
         shared.add_nodata(self)
         self.add(
@@ -112,6 +128,8 @@ class ServeModel(QuadratAlgorithm):
 
     def prepare(self, parameters, context, feedback):
         self.sources = shared.sources(self, parameters, context)
+        self.mask = shared.optional_raster(self, parameters, 'MASK', context)
+        self.polygons = inputs.vector_file(self, parameters, 'MASK_LAYER', context)
         self.extent = None
         if parameters.get('EXTENT'):
             first = self.parameterAsLayerList(parameters, shared.INPUT, context)[0]
@@ -120,17 +138,21 @@ class ServeModel(QuadratAlgorithm):
 
     def job(self, parameters, context, feedback):
         options = shared.text_value(self, parameters, 'CREATION_OPTIONS', context)
+        wanted = {name: shared.output_path(self, parameters, name, context) for name in NAMES}
+        polygons = self.polygons
+        if parameters.get('MASK_LAYER') and not polygons:
+            first = next(path for path in wanted.values() if path)
+            polygons = inputs.vector_export(self, parameters, 'MASK_LAYER', context, feedback, first)
         return ServeJob(
             model=shared.model(self, parameters, context),
             sources=self.sources,
-            output=shared.output_path(self, parameters, 'OUTPUT', context),
-            probabilities=shared.output_path(self, parameters, 'PROBABILITIES', context),
-            confidence=shared.output_path(self, parameters, 'CONFIDENCE', context),
-            entropy=shared.output_path(self, parameters, 'ENTROPY', context),
+            **{name.lower(): path for name, path in wanted.items()},
             tile_size=self.parameterAsInt(parameters, 'TILE_SIZE', context),
             batch_size=self.parameterAsInt(parameters, 'BATCH_SIZE', context),
             runtime=self.parameterAsEnumString(parameters, 'RUNTIME', context),
             extent=self.extent,
+            mask=self.mask,
+            mask_layer=polygons,
             resume=self.parameterAsBoolean(parameters, 'RESUME', context),
             creation_options=tuple(options.replace('|', ' ').split()),
         )

@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar, Dict, Optional, Tuple
 
 from .base import Job, TensorFlowJob
-from .data import SourceSpec
+from .data import SourceSpec, VectorSpec
 
 RUNTIMES = ('auto', 'tensorflow')
 
@@ -23,6 +23,8 @@ class ServeJob(TensorFlowJob):
         batch_size: tiles in one call of the model; 0 chooses.
         memory: MiB that tiles may take together; part of the tile plan, so it never follows the machine's state.
         extent: (west, south, east, north) of what is mapped, in the CRS of the first source; None: all of it.
+        mask: raster; pixels above 0 are mapped.
+        mask_layer: polygons; pixels whose centre lies in one are mapped.
         resume: go on with what an earlier run of the same map did, and leave what is done for a later one.
         creation_options: GDAL creation options ``KEY=VALUE`` for all rasters.
     """
@@ -39,11 +41,15 @@ class ServeJob(TensorFlowJob):
     memory: int = 1024
     runtime: str = 'auto'
     extent: Optional[Tuple[float, float, float, float]] = None
+    mask: str = ''
+    mask_layer: Optional[VectorSpec] = None
     resume: bool = True
     creation_options: Tuple[str, ...] = ()
 
     def inputs(self) -> Tuple[str, ...]:
-        return (self.model, *(path for source in self.sources for path in source.rasters))
+        rasters = [path for source in self.sources for path in source.rasters]
+        masks = filter(None, (self.mask, self.mask_layer.path if self.mask_layer else ''))
+        return (self.model, *rasters, *masks)
 
     def outputs(self) -> Dict[str, str]:
         return {

@@ -15,6 +15,8 @@ import dataclasses
 import math
 from fractions import Fraction
 
+import numpy as np
+
 from ..errors import GridMismatch, InvalidJob
 from ..grid import Grid, Relation, Window
 from ..model_package.card import ReceptiveField
@@ -245,3 +247,31 @@ def _otbtf_along(
         )
     first = math.floor(offset + low * ratio + Fraction(1, 2)) - field // 2
     return Along(Fraction(first), step, 0, field - math.floor(span))
+
+
+def within(used: np.ndarray, window: Window, whole: Window) -> np.ndarray:
+    """`used` (rows, columns) of a window, and False where that reaches over the edges of a source, `whole`."""
+    inside = whole.shift(-window.col, -window.row).intersect(Window(0, 0, window.width, window.height))
+    out = np.zeros_like(used)
+    part = np.s_[inside.row : inside.bottom, inside.col : inside.right]
+    out[part] = used[part]
+    return out
+
+
+def under(used: np.ndarray, window: Window, ground: Window, along: tuple[Along, Along]) -> np.ndarray:
+    """Booleans of a source for pixels of the map: whether any pixel under each is used.
+
+    Args:
+        used: (rows, columns) of `window`, in pixels of the source.
+        ground: the part of the map that is asked for.
+        along: how the source lies under the map along columns and rows.
+    """
+    across, down = along
+    for axis, (item, first, count, start) in enumerate(
+        ((down, ground.row, ground.height, window.row), (across, ground.col, ground.width, window.col))
+    ):
+        index = np.array([math.floor(item.start + pixel * item.step) - start for pixel in range(first, first + count)])
+        # Pixels of the map may share one of the source, or have several under them.
+        width, last = max(1, math.floor(item.step)), used.shape[axis] - 1
+        used = np.logical_or.reduce([used.take(np.minimum(index + i, last), axis) for i in range(width)])
+    return used

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from ..grid import Window
 from ..model_package.card import InputCard
 from ..nodata import fill_invalid, valid_pixels
 from ..raster import RasterStack, format_nodata, unformat_nodata
-from .frame import Along, Frame
+from .frame import Frame, under, within
+from .masks import Mask
 from .plan import Tile
 
 _SAME_SIZE = 0.1  # relative difference in pixel size that a model takes without a warning
@@ -22,7 +23,7 @@ _SAME_SIZE = 0.1  # relative difference in pixel size that a model takes without
 @dataclasses.dataclass(frozen=True)
 class Part:
     """What is read for a tile: of each source the model's input (rows, columns, bands) for the tile's window, and
-    where the tile itself (rows, columns of the map) has data."""
+    where the tile itself (rows, columns of the map) has data; no pixels where it is not wanted at all."""
 
     pixels: tuple[np.ndarray, ...]
     valid: np.ndarray
@@ -38,19 +39,31 @@ class Reader:
         sources: the images.
         cards: what the model wants of each.
         frame: of the map.
+        masks: only what all of them say is wanted is mapped.
     """
 
-    def __init__(self, sources: list[RasterStack], cards: tuple[InputCard, ...], frame: Frame) -> None:
+    def __init__(
+        self,
+        sources: list[RasterStack],
+        cards: tuple[InputCard, ...],
+        frame: Frame,
+        masks: Sequence[Mask] = (),
+    ) -> None:
+        self._masks = masks
         self._sources = [_Source(source, card) for source, card in zip(sources, cards)]
         self._frame = frame
 
     def read(self, tile: Tile) -> Part:
         """The windows of a tile; mirrored where they reach over the edges of an image."""
         pixels, valid = [], np.ones((tile.ground.height, tile.ground.width), bool)
+        for mask in self._masks:
+            valid &= mask.read(tile.ground)
+        if not valid.any():
+            return Part((), valid)
         for source, window, along in zip(self._sources, self._frame.windows(tile.window), self._frame.sources):
             read, with_data = source.read(window)
             pixels.append(read)
-            valid &= _under(with_data, window, tile.ground, along, source.grid.window)
+            valid &= under(within(with_data, window, source.grid.window), window, tile.ground, along)
         return Part(tuple(pixels), valid)
 
     def describe_nodata(self) -> str:
@@ -90,29 +103,6 @@ class _Source:
     @property
     def pixel_bytes(self) -> int:
         return len(self._source.bands) * (self._source.dtype.itemsize + np.dtype(self._card.dtype).itemsize) + 2
-
-
-def _under(valid: np.ndarray, window: Window, ground: Window, along: tuple[Along, Along], whole: Window) -> np.ndarray:
-    """Where pixels of the map (rows, columns of `ground`) have data.
-
-    Args:
-        valid: (rows, columns) of `window`: where a source has data.
-        along: how the source lies under the map.
-        whole: all of the source.
-    """
-    inside = whole.shift(-window.col, -window.row).intersect(Window(0, 0, window.width, window.height))
-    reached = np.zeros_like(valid)
-    part = np.s_[inside.row : inside.bottom, inside.col : inside.right]
-    reached[part] = valid[part]
-    across, down = along
-    for axis, (item, first, count, start) in enumerate(
-        ((down, ground.row, ground.height, window.row), (across, ground.col, ground.width, window.col))
-    ):
-        index = np.array([math.floor(item.start + pixel * item.step) - start for pixel in range(first, first + count)])
-        # Pixels of the map may share one of the source, or have several under them.
-        width, last = max(1, math.floor(item.step)), reached.shape[axis] - 1
-        reached = np.logical_or.reduce([reached.take(np.minimum(index + i, last), axis) for i in range(width)])
-    return reached
 
 
 def require_bands(source: RasterStack, card: InputCard) -> None:

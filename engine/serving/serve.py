@@ -24,6 +24,7 @@ from ..raster import RasterStack, require_same_crs
 from ..records import versions
 from .computing import Computing
 from .frame import Frame, padded_frame
+from .masks import Mask, PolygonMask, RasterMask
 from .network import Network, choose_cards, load_network
 from .outputs import Outputs
 from .pipeline import AHEAD, BEHIND, READERS, stream
@@ -72,7 +73,7 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         network = load_network(package, taken, given, job.runtime, reporter)
         reporter.check_cancelled()
         frame = padded_frame(sources[0].grid, relations, network.fields, network.strides)
-        reader = Reader(sources, taken, frame)
+        reader = Reader(sources, taken, frame, _masks(job, frame.grid, reporter))
         part = _mapped(job, frame.grid)
         plan = _plan(job, part, frame, network, reader, reporter)
         kept = take_up(parts, state_of(job, plan, network.runtime.name), job.resume, reporter)
@@ -166,6 +167,16 @@ def _mapped(job: ServeJob, grid: Grid) -> Window:
     return part
 
 
+def _masks(job: ServeJob, grid: Grid, reporter: Reporter) -> list[Mask]:
+    """The masks that the job names."""
+    masks: list[Mask] = []
+    if job.mask:
+        masks.append(RasterMask(job.mask, grid))
+    if job.mask_layer:
+        masks.append(PolygonMask(job.mask_layer, grid, reporter))
+    return masks
+
+
 def _require_space(parts: dict[str, PartFolder], plan: TilePlan, outputs: Outputs, reporter: Reporter) -> None:
     """Raise `DiskFull` where the maps cannot fit, and warn where they may not."""
     pixels = outputs.tile_bytes * (len(plan) - len(outputs.done))
@@ -255,7 +266,7 @@ def _serve(
             f'Not enough memory for tiles of {plan.window[0]} x {plan.window[1]} pixels. Use a smaller TILE_SIZE.'
         ) from error
     if empty:
-        reporter.log(f'{empty} of {len(plan)} tiles hold no data and were not computed.')
+        reporter.log(f'{empty} of {len(plan)} tiles hold no data, or nothing that is wanted, and were not computed.')
     return len(tiles) - empty
 
 

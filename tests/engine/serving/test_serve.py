@@ -13,13 +13,14 @@ import pytest
 from quadrat import engine
 from quadrat.engine import errors
 from quadrat.engine.events import Log, Progress, Warn
-from quadrat.engine.gdalio import open_raster
-from quadrat.engine.jobs import ClassDef, ServeJob, SourceSpec
+from quadrat.engine.gdalio import gdal, ogr, open_raster
+from quadrat.engine.jobs import ClassDef, ServeJob, SourceSpec, VectorSpec
 from quadrat.engine.maps.writer import RasterWriter
 from quadrat.engine.model_package.card import InputCard, ModelCard, OutputCard, ReceptiveField
 from quadrat.engine.model_package.package import write_package
 from quadrat.engine.raster import RasterStack, padded_index
 from quadrat.engine.runtimes.tensorflow import TensorFlowRuntime
+from quadrat.engine.vector import VectorWriter
 
 CLASSES = (ClassDef(1, 'a'), ClassDef(2, 'b'), ClassDef(3, 'c'))
 VALUES = (11, 3, 255)  # of the classes; their no-data value is 0, since 255 is taken
@@ -145,6 +146,40 @@ def test_a_part_of_the_image_is_cut_from_the_whole_map(package, make_image, tmp_
         assert np.abs(part[1] - whole[1][33:, 41:121]).max() <= 1e-5
         placed = open_raster(str(tmp_path / f'outpup{tile}.tif')).GetGeoTransform()
         assert placed == (600000 + 41 * 1.5, 1.5, 0, 5800000 - 33 * 1.5, 0, -1.5)
+
+
+def test_masks_leave_the_rest_out(package, make_image, tmp_path, monkeypatch):
+    image = make_image(150, 200)
+    whole = serve(package, image, str(tmp_path), 'w')
+    wanted = np.zeros((150, 200), bool)
+    coarse = make_image(20, 20, bands=1, name='mask.tif', pixel=6, change=lambda pixels: pixels.fill(0), nodata=5)
+    dataset = gdal.OpenEx(coarse, gdal.OF_UPDATE)
+    dataset.GetRasterBand(1).WriteRaster(3, 2, 4, 5, bytes([1, 0] * 17 + [5, 0] * 3))
+    del dataset
+    wanted[8:28, 12:28] = True
+    wanted[24:28, 16:28] = False  # no-data of the mask
+    computed, original = [], TensorFlowRuntime.run
+    monkeypatch.setattr(TensorFlowRuntime, 'run', lambda self, feeds: computed.append(1) or original(self, feeds))
+    for tile in (0, 32):
+        found = serve(package, image, str(tmp_path), f'm{tile}', mask=coarse, tile_size=tile)
+        assert np.array_equal(found[0], np.where(wanted, whole[0], 0))
+        assert np.array_equal(np.isnan(found[1]).all(-1), ~wanted)
+    assert len(computed) == 1 + 1
+
+    polygons = VectorSpec(str(tmp_path / 'polygons.gpkg'))
+    with VectorWriter(polygons.path, open_raster(image).GetProjection(), geometry_type=ogr.wkbPolygon) as writer:
+        ring = [
+            (600000 + x * 1.5, 5800000 - y * 1.5) for x, y in ((20.4, 10), (90, 10), (90, 80), (20.4, 80), (20.4, 10))
+        ]
+        text = ', '.join(f'{x} {y}' for x, y in ring)
+        writer.add(ogr.CreateGeometryFromWkt(f'POLYGON (({text}))'), {})
+    found = serve(package, image, str(tmp_path), 'p', mask_layer=polygons, mask=coarse, tile_size=32)
+    inside = np.zeros_like(wanted)
+    inside[10:80, 20:90] = True
+    assert np.array_equal(found[0], np.where(wanted & inside, whole[0], 0))
+    far = make_image(20, 20, bands=1, name='far.tif', pixel=6, west=780000)
+    with pytest.raises(errors.GridMismatch, match=r'far\.tif: the mask lies nowhere'):
+        serve(package, image, str(tmp_path), 'f', mask=far)
 
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 3), (1, 200), (17, 16)])
