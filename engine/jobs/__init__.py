@@ -38,12 +38,13 @@ from .sampling import (
     SelectSamplesJob,
     SplitSamplesJob,
 )
-from .serving import RUNTIMES, DescribeJob, ServeJob
+from .serving import AUGMENTATIONS, RUNTIMES, DescribeJob, ServeJob
 from .setup import CheckEngineJob
 from .training import ARCHITECTURES, CLASS_WEIGHTS, TASKS, TrainJob, TrainOptions
 
 __all__ = [
     'ARCHITECTURES',
+    'AUGMENTATIONS',
     'BORDERS',
     'CHECKS',
     'CLASS_WEIGHTS',

@@ -9,6 +9,7 @@ from .base import Job, TensorFlowJob
 from .data import SourceSpec, VectorSpec
 
 RUNTIMES = ('auto', 'tensorflow')
+AUGMENTATIONS = ('none', 'd4')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ServeJob(TensorFlowJob):
         tile_size: output pixels of a tile, halo not counted; 0 chooses by `memory`.
         batch_size: tiles in one call of the model; 0 chooses.
         memory: MiB that tiles may take together; part of the tile plan, so it never follows the machine's state.
+        tta: test-time augmentation: ``d4`` takes the mean over the eight flips and quarter turns of each tile.
         extent: (west, south, east, north) of what is mapped, in the CRS of the first source; None: all of it.
         mask: raster; pixels above 0 are mapped.
         mask_layer: polygons; pixels whose centre lies in one are mapped.
@@ -40,6 +42,7 @@ class ServeJob(TensorFlowJob):
     batch_size: int = 0
     memory: int = 1024
     runtime: str = 'auto'
+    tta: str = 'none'
     extent: Optional[Tuple[float, float, float, float]] = None
     mask: str = ''
     mask_layer: Optional[VectorSpec] = None

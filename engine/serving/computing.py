@@ -8,9 +8,9 @@ from ..errors import OutOfMemory
 from ..events import Reporter
 from ..grid import Window
 from .frame import Frame
-from .network import Network
 from .plan import Tile
 from .reading import Part
+from .symmetries import Runs
 
 
 class Computing:
@@ -23,7 +23,7 @@ class Computing:
         reporter: hears of pieces.
     """
 
-    def __init__(self, network: Network, frame: Frame, reporter: Reporter) -> None:
+    def __init__(self, network: Runs, frame: Frame, reporter: Reporter) -> None:
         self._network, self._frame, self._reporter = network, frame, reporter
         self._halvings = 0
 

@@ -14,7 +14,7 @@ from ..errors import DiskFull, EngineError, GridMismatch, InvalidJob, OutOfMemor
 from ..events import Reporter
 from ..gdalio import gdal
 from ..grid import Grid, Relation, Window, relate
-from ..jobs import RUNTIMES, ServeJob
+from ..jobs import AUGMENTATIONS, RUNTIMES, ServeJob
 from ..maps.classes import check_style
 from ..maps.part import PartFolder, check_outputs
 from ..maps.writer import block_option
@@ -32,6 +32,7 @@ from .plan import Tile, TilePlan, make_plan
 from .products import Product, class_map, confidence, entropy, probabilities
 from .reading import Part, Reader, require_bands, warn_of_differences
 from .resume import state_of, take_up
+from .symmetries import Symmetric, symmetric_frame
 
 _PROBED = 512  # about the side of the window that memory is estimated for
 _TOUCH = 1e-6  # pixels
@@ -73,6 +74,8 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         network = load_network(package, taken, given, job.runtime, reporter)
         reporter.check_cancelled()
         frame = padded_frame(sources[0].grid, relations, network.fields, network.strides)
+        if job.tta == 'd4':
+            frame = symmetric_frame(frame)
         reader = Reader(sources, taken, frame, _masks(job, frame.grid, reporter))
         part = _mapped(job, frame.grid)
         plan = _plan(job, part, frame, network, reader, reporter)
@@ -92,7 +95,7 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         _require_space(parts, plan, outputs, reporter)
         with _gdal_cache(CACHE + 2 * outputs.tile_bytes):
             try:
-                computing = Computing(network, frame, reporter)
+                computing = Computing(Symmetric(network) if job.tta == 'd4' else network, frame, reporter)
                 computed = _serve(plan, reader, computing, outputs, job.batch_size or 1, reporter)
             except EngineError:
                 if job.resume and outputs.done:
@@ -117,6 +120,8 @@ def _check_job(job: ServeJob, wanted: dict[str, str]) -> None:
         raise InvalidJob(f'memory {job.memory}: should be a number of MiB above 0.')
     if job.runtime not in RUNTIMES:
         raise InvalidJob(f'RUNTIME {job.runtime!r}: unknown; known are {", ".join(RUNTIMES)}.')
+    if job.tta not in AUGMENTATIONS:
+        raise InvalidJob(f'TTA {job.tta!r}: unknown; known are {", ".join(AUGMENTATIONS)}.')
     block_option(job.creation_options)
     check_outputs(wanted, job.inputs())
     if job.output:

@@ -40,6 +40,13 @@ def pixels(path):
     return values if values.ndim == 2 else values.transpose(1, 2, 0)
 
 
+def write_pixels(path, values):
+    """New pixels (rows, columns, bands) for a raster that is there."""
+    dataset = gdal.OpenEx(path, gdal.OF_UPDATE)
+    rows, cols, _ = values.shape
+    dataset.WriteRaster(0, 0, cols, rows, np.ascontiguousarray(values.transpose(2, 0, 1)).tobytes())
+
+
 def largest_difference(maps):
     """Between any two maps; no-data must be the same."""
     for other in maps[1:]:
@@ -212,6 +219,23 @@ def test_what_is_made_of_the_probabilities(package, make_image, tmp_path):
     expected = -np.where(given > 0, given * np.log(np.where(given > 0, given, 1)), 0).sum(-1)
     assert np.abs(entropy - expected)[valid].max() < 1e-6 and np.isnan(entropy[~valid]).all()
     assert entropy[valid].min() >= 0 and entropy[valid].max() <= np.log(3) + 1e-6
+
+
+def test_the_mean_of_all_turns_knows_no_direction(package, make_image, tmp_path):
+    """The map of a turned image is the turned map, whatever the tiles; without the mean it is not."""
+    side = 96  # of whole strides, so that turning keeps the phase
+    plain, turned = make_image(side, side), make_image(side, side, name='turned.tif')
+    values = np.rot90(pixels(plain), 1, (0, 1))[:, ::-1]
+    write_pixels(turned, values)
+    for tile in (0, 32):
+        maps = [
+            serve(package, image, str(tmp_path), f'{name}{tile}', tta='d4', tile_size=tile, output='')[0]
+            for name, image in (('a', plain), ('b', turned))
+        ]
+        assert np.abs(np.rot90(maps[0], 1, (0, 1))[:, ::-1] - maps[1]).max() <= 1e-5
+    once = [serve(package, image, str(tmp_path), 'c', output='')[0] for image in (plain, turned)]
+    assert np.abs(np.rot90(once[0], 1, (0, 1))[:, ::-1] - once[1]).max() > 1e-2
+    assert largest_difference([maps[0], once[0]]) > 1e-3
 
 
 def test_batches_and_zipped_packages_give_the_same(package, make_image, tmp_path):
