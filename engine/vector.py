@@ -313,9 +313,7 @@ class VectorWriter:
             self._dataset = self._layer = None
             self._clear()
 
-    def add(
-        self, geometry: ogr.Geometry | None, values: Mapping[str, object], like: ogr.Feature | None = None
-    ) -> None:
+    def add(self, geometry: ogr.Geometry | None, values: Mapping[str, object], like: ogr.Feature | None = None) -> None:
         """Write a feature.
 
         Args:
@@ -325,7 +323,9 @@ class VectorWriter:
         """
         feature = ogr.Feature(self._definition)
         if like is not None:
-            feature.SetFrom(like, 1)
+            schema = like.GetDefnRef()
+            names = (schema.GetFieldDefn(i).GetName().lower() for i in range(schema.GetFieldCount()))
+            feature.SetFromWithMap(like, 1, [self._places.get(name, -1) for name in names])
             feature.SetGeometry(None)
         for name, value in values.items():
             if value is None:
@@ -366,6 +366,7 @@ class VectorWriter:
         self._definition = self._layer.GetLayerDefn()
         # Some formats shorten names, so places count.
         self._index = {definition.GetName(): i for i, definition in enumerate(self._fields)}
+        self._places = {name.lower(): i for name, i in self._index.items()}
         self._transactions = self._dataset.TestCapability(ogr.ODsCTransactions)
         if self._transactions:
             self._dataset.StartTransaction()
@@ -415,9 +416,7 @@ def write_points(
     Raises:
         OutputRefused, DiskFull: it cannot be written there.
     """
-    fields = [
-        field(name, ogr.OFTInteger64 if _is_whole(column) else ogr.OFTString) for name, column in columns.items()
-    ]
+    fields = [field(name, ogr.OFTInteger64 if _is_whole(column) else ogr.OFTString) for name, column in columns.items()]
     plain = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
     with VectorWriter(path, crs, fields) as writer:
         for px, py, *values in zip(x.tolist(), y.tolist(), *plain):

@@ -16,8 +16,8 @@ from quadrat.engine.vector import VectorLayer, VectorWriter, field, write_points
 
 def source(path):
     """A layer with fields of all kinds, among them one named like a GeoPackage's own."""
-    kinds = (ogr.OFTInteger64, ogr.OFTReal, ogr.OFTString, ogr.OFTDate, ogr.OFTDateTime, ogr.OFTInteger)
-    names = ('big', 'real', 'text', 'day', 'time', 'fid')
+    kinds = (ogr.OFTInteger64, ogr.OFTReal, ogr.OFTString, ogr.OFTDate, ogr.OFTDateTime, ogr.OFTInteger, ogr.OFTString)
+    names = ('big', 'real', 'text', 'day', 'time', 'fid', 'A name of many letters')
     dataset = gdal.GetDriverByName('GeoJSON').Create(str(path), 0, 0, 0, gdal.GDT_Unknown)
     layer = dataset.CreateLayer('a')
     for name, kind in zip(names, kinds):
@@ -30,6 +30,7 @@ def source(path):
         feature.SetField('day', 2024, 2, 29, 0, 0, 0.0, 0)
         feature.SetField('time', 2024, 2, 29, 12, 30, 15.0, 100)
         feature.SetField('fid', 7)
+        feature.SetField('A name of many letters', f'long {number}')
         feature.SetGeometry(ogr.CreateGeometryFromWkt(f'POINT ({number} 0)'))
         layer.CreateFeature(feature)
     del layer, dataset
@@ -51,6 +52,10 @@ def test_attributes_are_carried_and_added(tmp_path, name):
         for name in ('big', 'day', 'fid'):
             # Some formats have no dates, only times.
             assert new.GetFieldAsString(name).removesuffix(' 00:00:00') == old.GetFieldAsString(name), name
+        long = next(
+            i for i in range(new.GetFieldCount()) if new.GetFieldDefnRef(i).GetName().lower().startswith('a name')
+        )
+        assert new.GetField(long) == f'long {number}'
         assert new.GetField('real') == pytest.approx(0.1 * number) and new.GetField('text') == f'new {number}'
         assert new.GetField('value') == pytest.approx(number / 3)
         assert new.GetField('row') == (None if number else 2**35)
