@@ -13,11 +13,14 @@ from osgeo import gdal, ogr, osr
 from qgis.core import (
     QgsFeature,
     QgsGeometry,
+    QgsPalettedRasterRenderer,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProject,
+    QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtGui import QColor
 
 
 @pytest.fixture
@@ -140,6 +143,12 @@ def test_a_memory_layer_of_polygons_in_another_crs(run, image, points, tmp_path)
         ('selectpatches', {'TRAIN': 0, 'VALIDATION': 0, 'TEST': 0}, 'must be above 0'),
         ('selectpatches', {'PATCH_SIZE': 300}, 'smaller than a patch of 300'),
         ('selectpatches', {'STRATEGY': 'chess'}, 'STRATEGY'),
+        ('selectpatches', {'STRATEGY': 'stratified'}, 'LABELS: the strategy stratified looks at classes'),
+        ('selectpatches', {'STRATEGY': 'balanced'}, 'LABELS: the strategy balanced looks at classes'),
+        ('selectpatches', {'STRATEGY': 'random', 'BUFFER': 3}, 'BUFFER: the strategy random keeps none'),
+        ('selectpatches', {'STRATEGY': 'chessboard', 'TRAIN': 0, 'VALIDATION': 0}, 'shares TRAIN, VALIDATION must'),
+        ('selectpatches', {'MASK': '/no/such/mask.tif'}, 'MASK: /no/such/mask.tif: no such file'),
+        ('selectpatches', {'NODATA': 'zero'}, "'zero' is neither a number"),
         ('extractpatches', {'INPUT': ['/no/such/image.tif']}, 'INPUT: /no/such/image.tif: no such file'),
         ('extractpatches', {'CLASSES': '/no/such/classes.csv'}, 'CLASSES: /no/such/classes.csv: no such file'),
         ('extractpatches', {'LABEL_POLYGONS': 'POINTS'}, 'give one of them'),
@@ -159,6 +168,40 @@ def test_what_is_wrong_is_said_in_a_line(run, image, points, tmp_path, name, cha
         run(name, {**parameters, **changes})
     assert not os.path.exists(output)
     assert sorted(os.listdir(os.path.dirname(image))) == ['image.tif', 'labels.tif']
+
+
+def test_all_parameters_of_selectpatches(run, image, tmp_path):
+    """Labels as the layer has them: no-data switched off, names from the symbology; a mask; a shifted grid."""
+    layer = QgsRasterLayer(labels_of(image), 'labels')
+    layer.dataProvider().setUseSourceNoDataValue(1, False)
+    classes = [
+        QgsPalettedRasterRenderer.Class(value, QColor('red'), name) for value, name in ((0, 'field'), (1, 'wood'))
+    ]
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
+    parameters = {
+        'INPUT': image,
+        'PATCH_SIZE': 16,
+        'STEP': 20,
+        'OFFSET_X': -15,
+        'OFFSET_Y': 3,
+        'MASK': labels_of(image),
+        'STRATEGY': 'stratified',
+        'LABELS': layer,
+        'OUTPUT': str(tmp_path / 'p.gpkg'),
+    }
+    with pytest.raises(QgsProcessingException, match='not wholly on pixels above 0 of the mask'):
+        run('selectpatches', parameters)
+    assert not os.path.exists(parameters['OUTPUT'])
+    results, said = run('selectpatches', {**parameters, 'MASK': None, 'NODATA': '7'})
+    assert '0 field' in said and '1 wood' in said and 'no label' not in said
+    found = QgsVectorLayer(results['OUTPUT'])
+    assert found.featureCount() == 12 * 12 and found.fields().names() == ['fid', 'id', 'split', 'row', 'col']
+    for feature in found.getFeatures():
+        assert (feature['row'] - 8 - 3) % 20 == 0 and (feature['col'] - 8 + 15) % 20 == 0
+        point = feature.geometry().asPoint()
+        assert (point.x(), point.y()) == (600001 + 2 * feature['col'], 5799999 - 2 * feature['row'])
+    results, said = run('selectpatches', {**parameters, 'MASK': None, 'STRATEGY': 'split', 'OTBTF': True})
+    assert next(QgsVectorLayer(results['OUTPUT']).getFeatures())['row'] == 8 + 1 + 3 + 1
 
 
 def test_every_parameter_has_help(provider):
