@@ -22,7 +22,7 @@ from qgis.core import (
 
 from ..engine.classes import read_csv
 from ..engine.errors import EngineError
-from ..engine.jobs import NODATA_POLICIES, ClassDef, SourceSpec
+from ..engine.jobs import COMPRESSIONS, LAYOUTS, NODATA_POLICIES, ClassDef, LayoutOptions, SourceSpec
 from ..engine.model_package.card import read_card
 from ..plugin import inputs
 from .base import tr
@@ -189,6 +189,59 @@ def classes(algorithm, parameters: dict, context) -> Tuple[ClassDef, ...]:
     """The classes of the CSV that CLASSES names; empty where it names none. Raises `EngineError`."""
     path = algorithm.parameterAsFile(parameters, 'CLASSES', context)
     return read_csv(path) if path else ()
+
+
+# -- datasets ---------------------------------------------------------------------------------------------------------
+
+
+def dataset(algorithm, parameters: dict, name: str, context) -> str:
+    """The folder of a dataset that a parameter names; its manifest.json means the folder too."""
+    return dataset_folder(algorithm.parameterAsFile(parameters, name, context))
+
+
+def dataset_folder(path: str) -> str:
+    """The absolute path of a dataset that is named by its folder or by its manifest.json."""
+    path = os.path.abspath(path)
+    return os.path.dirname(path) if os.path.basename(path) == 'manifest.json' else path
+
+
+def add_layout(algorithm) -> None:
+    """FORMAT, SAMPLES_PER_SHARD and COMPRESSION: how samples lie in files."""
+    algorithm.add(
+        choice('FORMAT', 'Format', LAYOUTS, LAYOUTS[0]),
+        'How samples lie in files. numpy: arrays that are mapped into memory, the fastest to train from. tfrecords: '
+        "files of records as TensorFlow and OTBTF's TFRecords class read them, one folder a split. patchesimages: "
+        'rasters with the patches below one another, as OTBTF writes them, one folder a split; GIS and OTB open them.',
+    )
+    algorithm.add(
+        integer('SAMPLES_PER_SHARD', 'Samples in a file', 0, 0),
+        'At most so many samples go into one file of numpy arrays or records; the last file may hold fewer. 0: about '
+        '64 MiB. Patches-images are one file a source and split.',
+        advanced=True,
+    )
+    algorithm.add(
+        choice('COMPRESSION', 'Compression', COMPRESSIONS, COMPRESSIONS[0]),
+        'gzip makes records and patches-images smaller, and slower to read; before training, convert such records to '
+        'numpy. Numpy arrays are never compressed.',
+        advanced=True,
+    )
+
+
+def layout(algorithm, parameters: dict, context) -> LayoutOptions:
+    """What FORMAT, SAMPLES_PER_SHARD and COMPRESSION say."""
+    return LayoutOptions(
+        algorithm.parameterAsEnumString(parameters, 'FORMAT', context),
+        algorithm.parameterAsInt(parameters, 'SAMPLES_PER_SHARD', context),
+        algorithm.parameterAsEnumString(parameters, 'COMPRESSION', context),
+    )
+
+
+def layout_problem(algorithm, parameters: dict, context) -> str:
+    """What contradicts itself in them, as one line; empty if nothing does."""
+    options = layout(algorithm, parameters, context)
+    if options.layout == LAYOUTS[0] and options.compression != COMPRESSIONS[0]:
+        return tr('COMPRESSION: numpy arrays are not compressed; choose another FORMAT for that.')
+    return ''
 
 
 # -- models -----------------------------------------------------------------------------------------------------------

@@ -90,16 +90,16 @@ class OutputFolder:
                 )
 
 
-def write_whole(path: str, text: str) -> None:
-    """Write a text file, whole or not at all.
+def write_whole(path: str, content: str | bytes) -> None:
+    """Write a small file, text or not, whole or not at all.
 
     Raises:
         OutputRefused, DiskFull: it cannot be written.
     """
     part = path + '.part'
     try:
-        with open(part, 'w', encoding='utf-8') as file:
-            file.write(text)
+        with open(part, 'wb') as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.replace(part, path)
     except OSError as error:
         if os.path.isfile(part):

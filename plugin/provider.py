@@ -12,9 +12,17 @@ from .. import __version__
 from ..algorithms.base import tr
 from ..algorithms.mapping.servemodel import ServeModel
 from ..algorithms.packages.describemodel import DescribeModel
+from ..algorithms.sampling.convertdataset import ConvertDataset
 from ..algorithms.sampling.demoscene import DemoScene
 from ..algorithms.sampling.extractpatches import ExtractPatches
+from ..algorithms.sampling.inspectdataset import InspectDataset
+from ..algorithms.sampling.mergedatasets import MergeDatasets
+from ..algorithms.sampling.polygonclassstatistics import PolygonClassStatistics
+from ..algorithms.sampling.samplelabelimage import SampleLabelImage
+from ..algorithms.sampling.samplevalues import SampleValues
 from ..algorithms.sampling.selectpatches import SelectPatches
+from ..algorithms.sampling.selectsamples import SelectSamples
+from ..algorithms.sampling.splitsamples import SplitSamples
 from ..algorithms.setup.checkengine import CheckEngine
 from ..algorithms.setup.installengine import InstallEngine
 from ..algorithms.training.trainmodel import TrainModel
@@ -25,8 +33,16 @@ ICON = RESOURCES / 'icons' / 'quadrat.svg'
 WORKFLOWS = RESOURCES / 'workflows'
 ALGORITHMS = (
     DemoScene,
+    PolygonClassStatistics,
+    SelectSamples,
+    SampleLabelImage,
+    SampleValues,
     SelectPatches,
+    SplitSamples,
     ExtractPatches,
+    InspectDataset,
+    MergeDatasets,
+    ConvertDataset,
     TrainModel,
     ServeModel,
     DescribeModel,

@@ -89,7 +89,7 @@ class Manifest:
     """Everything about a dataset but the pixels.
 
     Attributes:
-        extent: (west, south, east, north) in `crs`.
+        extent: (west, south, east, north) in `crs`; None where nobody knows where the samples lie.
         layout: one of `jobs.LAYOUTS`.
         compression: of the files, one of `jobs.COMPRESSIONS`.
         unsplit: the points named no splits: all samples count as training, and there are no folders of splits.
@@ -102,7 +102,7 @@ class Manifest:
     splits: dict[str, SplitInfo]
     shards: tuple[Shard, ...]
     crs: str
-    extent: tuple[float, float, float, float]
+    extent: Optional[tuple[float, float, float, float]]
     layout: str = 'numpy'
     compression: str = 'none'
     unsplit: bool = False
@@ -131,14 +131,17 @@ def read_manifest(folder: str) -> Manifest:
     """
     path = os.path.join(folder, FILE)
     if not os.path.isdir(folder):
-        raise InputMissing(f'{folder}: no such folder. Give the folder that "Extract patches" wrote.')
+        raise InputMissing(f'{folder}: no such folder. Give the folder of a dataset.')
     if not os.path.isfile(path):
-        raise DatasetError(f'{folder}: no {FILE} in it, so it is no dataset. Give the folder "Extract patches" wrote.')
+        raise DatasetError(
+            f'{folder}: no {FILE} in it, and no TFRecords or patches-images, so it is no dataset. Give the folder that '
+            '"Extract patches" wrote.'
+        )
     try:
         with open(path, encoding='utf-8') as file:
             data: Any = json.load(file)
     except (OSError, ValueError) as error:
-        raise DatasetError(f'{path}: cannot be read ({error}). Extract the patches again.') from error
+        raise DatasetError(f'{path}: cannot be read ({error}). Make the dataset again.') from error
     if not isinstance(data, dict) or data.pop('quadrat', None) != 'dataset':
         raise DatasetError(f'{path}: not the manifest of a Quadrat dataset.')
     if data.get('version') != VERSION:
@@ -146,4 +149,4 @@ def read_manifest(folder: str) -> Manifest:
     try:
         return from_dict(Manifest, data)
     except InvalidJob as error:
-        raise DatasetError(f'{path}: {error} Extract the patches again.') from error
+        raise DatasetError(f'{path}: {error} Make the dataset again.') from error

@@ -1,9 +1,7 @@
-"""Reading a dataset of numpy shards: any sample in any order, straight from the files."""
+"""Reading a dataset of any layout: any sample in any order, straight from the files."""
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import os
 import threading
 from collections import OrderedDict
@@ -12,38 +10,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import DatasetError
+from ..events import Reporter
+from .foreign import is_foreign
+from .integrity import quick
 from .manifest import Manifest, Shard, read_manifest
+from .places import Places
+from .stores import OpenShard, forms, open_shard
+from .table import CLASS_PREFIX, SAMPLES, SampleTable, read_table
 
-SAMPLES = 'samples.csv'
-CLASS_PREFIX = 'class_'
-_OPEN_SHARDS = 256  # each mapped file takes a file handle, and systems give as few as 1024
+__all__ = ['CLASS_PREFIX', 'SAMPLES', 'Dataset', 'SampleTable']
 
-
-@dataclasses.dataclass(frozen=True)
-class SampleTable:
-    """The rows of samples.csv, one entry a sample.
-
-    Attributes:
-        ids: what the points layer calls the samples.
-        x, y: float64 map coordinates of the points, in the dataset's CRS.
-        images: the raster each patch was cut from.
-        splits: names of splits.
-        pixels: class value -> int64 number of its pixels in each patch.
-    """
-
-    ids: tuple[str, ...]
-    x: np.ndarray
-    y: np.ndarray
-    images: tuple[str, ...]
-    splits: tuple[str, ...]
-    pixels: dict[int, np.ndarray]
-
-    def __len__(self) -> int:
-        return len(self.ids)
+_OPEN_SHARDS = 256  # each takes a file handle, and systems give as few as 1024
+_UNPACKED_SHARDS = 32  # each takes the room of its file, unpacked
 
 
 class Dataset:
     """A dataset folder, open for reading. Threads may share it.
+
+    Only files that the manifest names are read; what else lies in the folder does not count.
 
     Attributes:
         folder: where it lies.
@@ -51,48 +35,56 @@ class Dataset:
         samples: the table of its samples.
         count: number of samples.
         splits: split -> int64 indices of its samples, ascending.
+        foreign: the folder is not ours: it has no manifest, and this one was made up.
+        forms: what one sample of each key looks like.
+        places: which sample lies in which file.
     """
 
-    def __init__(self, folder: str, manifest: Manifest, samples: SampleTable) -> None:
+    def __init__(self, folder: str, manifest: Manifest, samples: SampleTable, foreign: bool = False) -> None:
         self.folder = folder
         self.manifest = manifest
         self.samples = samples
         self.count = manifest.count
+        self.foreign = foreign
         names = np.asarray(samples.splits, dtype=str)
         self.splits = {split: np.flatnonzero(names == split) for split in manifest.splits}
-        self._shards: dict[str, list[Shard]] = {}
-        for shard in manifest.shards:
-            self._shards.setdefault(shard.key, []).append(shard)
-        self._starts = {key: np.cumsum([0] + [shard.count for shard in shards]) for key, shards in self._shards.items()}
-        self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
+        self.forms = forms(manifest, foreign)
+        self.places = Places(manifest.shards, self.splits, self.count)
+        self._maps: OrderedDict[str, OpenShard] = OrderedDict()
+        unpacked = manifest.layout == 'tfrecords' and manifest.compression == 'gzip'
+        self._most = _UNPACKED_SHARDS if unpacked else _OPEN_SHARDS
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, folder: str) -> Dataset:
-        """Open a dataset and check that its files are those of the manifest: sizes, shapes and types.
+    def open(cls, folder: str, labels: str = '', reporter: Reporter | None = None) -> Dataset:
+        """Open a dataset and check that its files are those of the manifest: sizes, shapes, types, counts.
+
+        A folder of TFRecords or patches-images without a manifest is opened as well, and read once for that; see
+        `recognition.recognise`.
+
+        Args:
+            labels: for a folder without manifest: the key that holds the labels.
+            reporter: hears how far reading a folder without manifest is, and can stop it.
 
         Raises:
             InputMissing: no such folder.
-            DatasetError: the folder is no dataset, or a file of it is missing, short or of another shape.
+            DatasetError: the folder is no dataset, or a file of it is missing, damaged, or not what it should be.
         """
         folder = os.fspath(folder)
+        if is_foreign(folder):
+            from .recognition import recognise  # which reads through this class
+
+            return recognise(folder, labels, reporter or Reporter())
         manifest = read_manifest(folder)
-        dataset = cls(folder, manifest, _read_samples(folder, manifest.count))
-        for key in dataset.keys:
-            dataset._check(key)
-        for split, info in manifest.splits.items():
-            if len(dataset.splits[split]) != info.count:
-                raise DatasetError(
-                    f'{os.path.join(folder, SAMPLES)}: {len(dataset.splits[split])} samples of split {split!r}, the '
-                    f'manifest says {info.count}. Extract the patches again.'
-                )
+        dataset = cls(folder, manifest, read_table(folder, manifest.count))
+        for problem in quick(dataset):
+            raise DatasetError(f'{os.path.join(folder, problem.path)}: {problem.text} Make the dataset again.')
         return dataset
 
     @property
     def keys(self) -> tuple[str, ...]:
         """What `read` can be asked for: the names of the sources, then that of the labels if there are any."""
-        labels = self.manifest.labels
-        return (*(source.name for source in self.manifest.sources), *((labels.name,) if labels else ()))
+        return tuple(self.forms)
 
     def indices(self, split: str) -> np.ndarray:
         """Indices of the samples of a split, ascending; none where the dataset has no such split."""
@@ -106,92 +98,31 @@ class Dataset:
             indices: numbers of samples, in any order, repeated or not.
 
         Returns:
-            (len(indices), rows, columns, bands) in the type of the shards.
+            (len(indices), rows, columns, bands) in the type that the manifest names.
         """
-        shape, dtype = self._layout(key)
+        if key not in self.forms:
+            self.manifest.source(key)  # says which there are
+        form = self.forms[key]
         index = np.asarray(indices, np.int64)
         if index.size and (index.min() < 0 or index.max() >= self.count):
             raise IndexError(f'{self.folder}: sample {index.min()} to {index.max()} of {self.count}')
-        out = np.empty((len(index), *shape), dtype)
-        shards = np.searchsorted(self._starts[key], index, side='right') - 1
-        for number in np.unique(shards):
-            chosen = np.flatnonzero(shards == number)
-            out[chosen] = self._map(self._shards[key][number])[index[chosen] - self._starts[key][number]]
+        out = np.empty((len(index), *form.shape), form.dtype)
+        for shard, chosen, positions in self.places.of(key, index):
+            out[chosen] = self.shard(shard).read(key, positions)
         return out
 
-    def _layout(self, key: str) -> tuple[tuple[int, int, int], np.dtype]:
-        """Shape and type of one sample of `key`."""
-        labels = self.manifest.labels
-        info = labels if labels and key == labels.name else self.manifest.source(key)
-        return info.shape, np.dtype(info.dtype)
+    def path(self, shard: Shard) -> str:
+        """Where a file of the dataset lies."""
+        return os.path.join(self.folder, *shard.path.split('/'))
 
-    def _map(self, shard: Shard) -> np.ndarray:
-        """The memory-mapped shard; those used longest ago are closed."""
+    def shard(self, shard: Shard) -> OpenShard:
+        """A file of the dataset, opened; those used longest ago are closed."""
         with self._lock:
             if shard.path in self._maps:
                 self._maps.move_to_end(shard.path)
                 return self._maps[shard.path]
-            path = os.path.join(self.folder, shard.path)
-            try:
-                array = np.load(path, mmap_mode='r', allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                raise DatasetError(f'{path}: cannot be read ({error}). Extract the patches again.') from error
-            self._maps[shard.path] = array
-            if len(self._maps) > _OPEN_SHARDS:
+            found = open_shard(self.path(shard), self.manifest, shard, self.forms)
+            self._maps[shard.path] = found
+            if len(self._maps) > self._most:
                 self._maps.popitem(last=False)
-            return array
-
-    def _check(self, key: str) -> None:
-        """Raise `DatasetError`, naming the file, where the shards of a key are not what the manifest says."""
-        shape, dtype = self._layout(key)
-        for shard in self._shards.get(key, []):
-            path = os.path.join(self.folder, shard.path)
-            if not os.path.isfile(path):
-                raise DatasetError(f'{path}: this part of the dataset is missing. Extract the patches again.')
-            size = os.path.getsize(path)
-            if size != shard.size:
-                raise DatasetError(
-                    f'{path}: {size} bytes, the manifest says {shard.size}; the file is not whole or was changed. '
-                    'Extract the patches again.'
-                )
-            array = self._map(shard)
-            if array.shape != (shard.count, *shape) or array.dtype != dtype:
-                raise DatasetError(
-                    f'{path}: holds {array.dtype} of shape {array.shape}, the manifest says {dtype} of shape '
-                    f'{(shard.count, *shape)}. Extract the patches again.'
-                )
-        found = sum(shard.count for shard in self._shards.get(key, []))
-        if found != self.count:
-            raise DatasetError(
-                f'{self.folder}: its manifest names {found} of {self.count} samples of {key!r}. '
-                'Extract the patches again.'
-            )
-
-
-def _read_samples(folder: str, count: int) -> SampleTable:
-    """samples.csv of a dataset of `count` samples."""
-    path = os.path.join(folder, SAMPLES)
-    try:
-        with open(path, encoding='utf-8', newline='') as file:
-            rows = csv.DictReader(file)
-            columns: dict[str, list[str]] = {name: [] for name in rows.fieldnames or ()}
-            for row in rows:
-                for name, values in columns.items():
-                    values.append(row[name])
-        table = SampleTable(
-            tuple(columns['id']),
-            np.asarray(columns['x'], np.float64),
-            np.asarray(columns['y'], np.float64),
-            tuple(columns['image']),
-            tuple(columns['split']),
-            {
-                int(name[len(CLASS_PREFIX) :]): np.asarray(values, np.int64)
-                for name, values in columns.items()
-                if name.startswith(CLASS_PREFIX)
-            },
-        )
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DatasetError(f'{path}: cannot be read ({error}). Extract the patches again.') from error
-    if len(table) != count:
-        raise DatasetError(f'{path}: {len(table)} samples, the manifest says {count}. Extract the patches again.')
-    return table
+            return found

@@ -129,12 +129,18 @@ class MergeDatasetsJob(Job):
 
 @dataclasses.dataclass(frozen=True)
 class ConvertDatasetJob(Job):
-    """Write a dataset of any layout, our own or foreign, in another."""
+    """Write a dataset of any layout, our own or foreign, in another.
+
+    Attributes:
+        labels: for a foreign dataset, the key that holds the labels; ``none``: there are none; empty: the key that is
+            called so.
+    """
 
     kind: ClassVar[str] = 'convertdataset'
     dataset: str
     output: str
     layout: LayoutOptions = LayoutOptions()
+    labels: str = ''
 
     @property
     def tensorflow(self) -> bool:
@@ -166,6 +172,11 @@ class InspectDatasetJob(Job):
     check: str = 'quick'
     patches: int = 48
     seed: int = 0
+
+    @property
+    def tensorflow(self) -> bool:
+        """Pictures are drawn with Pillow, which comes with TensorFlow's environment."""
+        return bool(self.report or self.contact_sheet)
 
     def inputs(self) -> Tuple[str, ...]:
         return (self.dataset,)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar, Dict, Optional, Tuple
 
 from .base import Job
-from .data import LabelRaster, VectorSpec
+from .data import ClassDef, LabelRaster, VectorSpec
 
 SPLITS = ('train', 'validation', 'test')
 PATCH_STRATEGIES = ('blocks', 'chessboard', 'split', 'random', 'stratified', 'balanced', 'all')
@@ -129,6 +129,7 @@ class SampleValuesJob(Job):
     Attributes:
         rasters: of any grids; their bands are counted on from one raster to the next.
         prefix: begins the names of the attributes, which are numbered from 0.
+        nodata: of each raster, as `SourceSpec.nodata`; none for what the files declare.
     """
 
     kind: ClassVar[str] = 'samplevalues'
@@ -136,6 +137,7 @@ class SampleValuesJob(Job):
     points: VectorSpec
     output: str
     prefix: str = 'value_'
+    nodata: Tuple[str, ...] = ()
 
     def inputs(self) -> Tuple[str, ...]:
         return (*self.rasters, self.points.path)
@@ -179,15 +181,18 @@ class SelectPatchesJob(Job):
     Attributes:
         raster: path of the support image.
         patch_size, step: pixels; step 0 means the patch size.
-        offset_x, offset_y: pixels by which the grid of patches is shifted.
-        mask: optional raster on the same grid; patches lie on pixels above 0 only.
-        nodata: as `SourceSpec.nodata`, but empty means that the image's no-data is not looked at.
+        offset_x, offset_y: pixels by which the grid of patches is shifted, modulo the step.
+        mask: optional raster on the same grid; patches lie wholly on pixels above 0.
+        nodata: as `SourceSpec.nodata`, but empty means that the image's no-data is not looked at. A patch may hold no
+            pixel that is no-data in all bands, or no number in one.
         strategy: one of `PATCH_STRATEGIES`.
         train, validation, test: shares; only their ratios matter.
         block_size: side of the square spatial blocks in pixels; 0 means four patches.
         buffer: pixels kept free between patches of different splits.
-        labels: raster of classes on the same grid: wanted by ``stratified`` and ``balanced``; with any strategy the
-            log counts its classes in each split.
+        labels: raster of classes, whose pixels may be smaller or larger by a whole factor: wanted by ``stratified`` and
+            ``balanced``; with any strategy the log counts its classes in each split.
+        legend: names for classes, such as a layer's symbology. The no-data value of `labels` is a class if it has a
+            name here, or in the file itself.
         otbtf: the peer's grid, points and sequence of splits.
         output: path of the point layer (GeoPackage).
     """
@@ -208,6 +213,7 @@ class SelectPatchesJob(Job):
     block_size: int = 0
     buffer: int = 0
     labels: Optional[LabelRaster] = None
+    legend: Tuple[ClassDef, ...] = ()
     seed: int = 0
     otbtf: bool = False
 

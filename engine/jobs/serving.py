@@ -8,7 +8,7 @@ from typing import ClassVar, Dict, Optional, Tuple
 from .base import Job, TensorFlowJob
 from .data import SourceSpec, VectorSpec
 
-RUNTIMES = ('auto', 'tensorflow')
+RUNTIMES = ('auto', 'tensorflow', 'openvino')
 AUGMENTATIONS = ('none', 'd4')
 
 

@@ -52,6 +52,10 @@ tr:last-child td { border-bottom: 0; }
   image-rendering: pixelated; }
 .legend { margin: 10px 0 0; color: var(--soft); font-size: 13px; }
 .legend span { margin-right: 16px; white-space: nowrap; }
+.bar { display: flex; height: 22px; border-radius: 5px; overflow: hidden; border: 1px solid var(--line); }
+.bar span { height: 100%; min-width: 1px; }
+.gap { background: repeating-linear-gradient(135deg, #eef1f4 0 4px, #c6d0d8 4px 5px); }
+img.whole { display: block; max-width: 100%; border: 1px solid var(--line); border-radius: 6px; }
 p.note { margin: 10px 0 0; color: var(--soft); font-size: 13px; }
 svg { width: 100%; height: auto; display: block; }
 svg text { font: 12px system-ui, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; fill: var(--soft); }
@@ -116,6 +120,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="wide"><table>{head}{body}</table></div>'
 
 
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of words, which are HTML already: columns are to the left, and long lines are broken."""
+    head = ''.join(f'<th style="text-align:left">{text(name)}</th>' for name in header)
+    body = ''.join('<tr>' + ''.join(f'<td class="text">{cell}</td>' for cell in cells) + '</tr>' for cells in rows)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
 def facts(values: Iterable[tuple[str, object]]) -> str:
     """A table of names and what they are."""
     body = ''.join(f'<tr><td>{text(name)}</td><td class="text">{text(value)}</td></tr>' for name, value in values)
@@ -169,6 +180,24 @@ def gallery(headings: Sequence[str], pictures: Iterable[Sequence[bytes]]) -> str
             source = base64.b64encode(data).decode('ascii')
             cells += f'<img alt="{text(name)}" src="data:image/png;base64,{source}">'
     return f'<div class="gallery">{cells}</div>'
+
+
+def picture(name: str, data: bytes) -> str:
+    """A PNG, as wide as there is room."""
+    source = base64.b64encode(data).decode('ascii')
+    return f'<img class="whole" alt="{text(name)}" src="data:image/png;base64,{source}">'
+
+
+def share_bar(parts: Iterable[tuple[str, str, int]]) -> str:
+    """Parts of a whole beside one another: (name, colour, size). Without a colour they are hatched."""
+    listed = [part for part in parts if part[2]]
+    total = sum(size for _, _, size in listed)
+    spans = ''
+    for name, colour, size in listed:
+        look = f'background:{text(colour)};' if colour else ''
+        gap = '' if colour else ' class="gap"'
+        spans += f'<span{gap} title="{text(name)}: {size / total:.1%}" style="{look}width:{100 * size / total:.3f}%"></span>'
+    return f'<div class="bar">{spans}</div>'
 
 
 def line_chart(title: str, lines: Sequence[Line], mark: int | None = None, top: float | None = None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..jobs import SPLITS, ClassDef
+from ..maps.classes import rgb
+from ..reports.pictures import png, stretched, visible_bands
 from ..reports.training import Example
 from .pipeline import SampleReader
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 COUNT = 4
 _CANDIDATES = 256  # samples looked at; more would only take time
 _BLANK = (255, 255, 255)  # of pixels that do not count
-_RED_GREEN_BLUE = ('red', 'green', 'blue')
 
 
 def draw_examples(
@@ -31,15 +31,11 @@ def draw_examples(
     chosen = _varied(reader, indices)
     batch = reader.read(chosen)
     found = fitting.predict(batch.images)
-    shown = _visible_bands(reader.source.bands)
-    colours = np.array([_rgb(definition.colour) for definition in classes], np.uint8)
-    inside = batch.images[..., shown][batch.counted] if batch.counted.any() else batch.images[..., shown].reshape(-1, 3)
-    low, high = np.percentile(inside, [1, 99], axis=0)
-    stretched = (batch.images[..., shown] - low) / np.maximum(high - low, 1e-6)
-    pixels = (np.clip(stretched, 0, 1) * 255).astype(np.uint8)
+    colours = np.array([rgb(definition.colour) for definition in classes], np.uint8)
+    pixels = stretched(batch.images[..., visible_bands(reader.source.bands)], batch.counted)
     truth, prediction = colours[batch.labels], colours[found]
     truth[~batch.counted] = _BLANK
-    return [Example(_png(a), _png(b), _png(c)) for a, b, c in zip(pixels, truth, prediction)]
+    return [Example(png(a), png(b), png(c)) for a, b, c in zip(pixels, truth, prediction)]
 
 
 def _varied(reader: SampleReader, indices: np.ndarray) -> np.ndarray:
@@ -54,29 +50,6 @@ def _varied(reader: SampleReader, indices: np.ndarray) -> np.ndarray:
     chosen: list[int] = []
     for sample in candidates[np.argsort(-mixture, kind='stable')].tolist():
         place = np.array([samples.x[sample], samples.y[sample]])
-        if all((abs(place - (samples.x[i], samples.y[i])) >= size).any() for i in chosen):
+        if not any((abs(place - (samples.x[i], samples.y[i])) < size).all() for i in chosen):
             chosen.append(sample)
     return np.sort(np.array(chosen[:COUNT], np.int64))
-
-
-def _visible_bands(names: Sequence[str]) -> list[int]:
-    """Which bands to show as red, green and blue: those called so, else the usual order of such images."""
-    lower = [name.lower() for name in names]
-    if all(colour in lower for colour in _RED_GREEN_BLUE):
-        return [lower.index(colour) for colour in _RED_GREEN_BLUE]
-    if len(names) < 3:
-        return [0, 0, 0]
-    # Photographs come as red, green, blue; satellite images begin with the shortest wavelength.
-    return [0, 1, 2] if len(names) == 3 else [2, 1, 0]
-
-
-def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, 'PNG', optimize=True)
-    return stream.getvalue()

@@ -15,7 +15,7 @@ def footprint(manifest: Manifest, reporter: Reporter) -> dict[str, Any] | None:
 
     The ring is that of the four corners, anticlockwise, in longitude and latitude.
     """
-    if not manifest.crs:
+    if not manifest.crs or manifest.extent is None:
         return None
     west, south, east, north = manifest.extent
     corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
