@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from .errors import EngineError, OutputRefused
@@ -96,15 +96,28 @@ def write_whole(path: str, content: str | bytes) -> None:
     Raises:
         OutputRefused, DiskFull: it cannot be written.
     """
-    part = path + '.part'
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[str, str | bytes]) -> None:
+    """Write small files by path; none takes its name before all are whole.
+
+    Raises:
+        OutputRefused, DiskFull: one cannot be written.
+    """
+    path = ''
     try:
-        with open(part, 'wb') as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-        os.replace(part, path)
+        for path, content in contents.items():
+            with open(path + '.part', 'wb') as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+        for path in contents:
+            os.replace(path + '.part', path)
     except OSError as error:
-        if os.path.isfile(part):
-            os.remove(part)
         raise write_error(path, error) from error
+    finally:
+        for part in (name + '.part' for name in contents):
+            if os.path.isfile(part):
+                os.remove(part)
 
 
 def _names(folder: str) -> list[str]:

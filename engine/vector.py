@@ -288,6 +288,8 @@ class VectorWriter:
         self._fields += fields
         self._dataset: Any = None
         self._layer: Any = None
+        self._like: ogr.Feature | None = None
+        self._map: list[int] = []
         self.count = 0
 
     def __enter__(self) -> VectorWriter:
@@ -323,9 +325,7 @@ class VectorWriter:
         """
         feature = ogr.Feature(self._definition)
         if like is not None:
-            schema = like.GetDefnRef()
-            names = (schema.GetFieldDefn(i).GetName().lower() for i in range(schema.GetFieldCount()))
-            feature.SetFromWithMap(like, 1, [self._places.get(name, -1) for name in names])
+            feature.SetFromWithMap(like, 1, self._map_of(like))
             feature.SetGeometry(None)
         for name, value in values.items():
             if value is None:
@@ -349,6 +349,15 @@ class VectorWriter:
             point = ogr.Geometry(ogr.wkbPoint)
             point.AddPoint_2D(x, y)
         self.add(point, values, like)
+
+    def _map_of(self, like: ogr.Feature) -> list[int]:
+        """Where in this layer the fields of a feature go; -1 for those that it does not have."""
+        schema = like.GetDefnRef()
+        if self._like is None or not schema.IsSame(self._like.GetDefnRef()):
+            names = (schema.GetFieldDefn(i).GetName().lower() for i in range(schema.GetFieldCount()))
+            self._map = [self._places.get(name, -1) for name in names]
+            self._like = like  # which keeps its schema alive
+        return self._map
 
     def _create(self) -> None:
         """The file, with its layer and fields."""

@@ -40,6 +40,7 @@ from ..engine.jobs import ClassDef, VectorSpec
 _SIDECARS = 'GDAL_PAM_ENABLED'
 _LAYER_TYPES = ('raster', 'multilayer', 'source', 'vector')
 _FILE_TYPES = (*_LAYER_TYPES, 'file')
+_FID = 'quadrat_fid'  # the column with the ids of features in the copies of layers
 
 
 def _tr(text: str) -> str:
@@ -226,13 +227,22 @@ def vector_layer(algorithm, parameters: dict, name: str, context) -> Optional[Qg
 
 
 def vector_export(
-    algorithm, parameters: dict, name: str, context, feedback, output: str, fields: Sequence[str] = ()
+    algorithm,
+    parameters: dict,
+    name: str,
+    context,
+    feedback,
+    output: str,
+    fields: Optional[Sequence[str]] = (),
+    place: str = '',
 ) -> VectorSpec:
     """The features of a vector input, written to ``<output>.inputs/<name>.gpkg`` so that the job can be done again.
 
     Args:
         output: the path of the algorithm's main output.
-        fields: the attributes to write; those that the source lacks are left out.
+        fields: the attributes to write; those that the source lacks are left out. None writes all of them, and the
+            features keep their ids.
+        place: takes the place of `name` in the path, where one parameter names several layers.
     """
     source = algorithm.parameterAsSource(parameters, name, context)
     if source is None:
@@ -242,10 +252,11 @@ def vector_export(
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise QgsProcessingException(_tr('{}: cannot be written ({}).').format(folder, error)) from error
-    path = os.path.join(folder, name + '.gpkg')
+    place = place or name
+    path = os.path.join(folder, place + '.gpkg')
     feedback.pushInfo(_tr('{}: the features of "{}" are written to {}').format(name, source.sourceName(), path))
-    _write(source, path, name, fields, context, feedback)
-    return VectorSpec(path, name)
+    _write(source, path, place, fields, context, feedback)
+    return VectorSpec(path, place)
 
 
 def vector_legend(layer: QgsVectorLayer, field: str) -> Tuple[ClassDef, ...]:
@@ -298,18 +309,17 @@ def _plain_file(layer: QgsVectorLayer) -> Optional[VectorSpec]:
     return VectorSpec(os.path.abspath(path), parts.get('layerName') or '')
 
 
-def _write(source: QgsProcessingFeatureSource, path: str, layer: str, names: Sequence[str], context, feedback) -> None:
-    """Write features with some of their attributes to a GeoPackage."""
+def _write(
+    source: QgsProcessingFeatureSource, path: str, layer: str, names: Optional[Sequence[str]], context, feedback
+) -> None:
+    """Write features with some of their attributes, or with all and their ids (None), to a GeoPackage."""
     if source.wkbType() == QgsWkbTypes.Type.NoGeometry:
         raise QgsProcessingException(_tr('"{}" has no geometry.').format(source.sourceName()))
-    indices = [index for index in (source.fields().lookupField(name) for name in names) if index >= 0]
-    fields = QgsFields()
-    for index in indices:
-        fields.append(source.fields().at(index))
+    fields, indices = _fields_to_write(source.fields(), names)
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = 'GPKG'
     options.layerName = layer
-    options.layerOptions = ['FID=quadrat_fid']  # a field of the user's may be called fid and hold anything
+    options.layerOptions = [f'FID={_FID}']  # a field of the user's may be called fid and hold anything
     writer = QgsVectorFileWriter.create(
         path, fields, source.wkbType(), source.sourceCrs(), context.transformContext(), options
     )
@@ -321,12 +331,30 @@ def _write(source: QgsProcessingFeatureSource, path: str, layer: str, names: Seq
         if feedback.isCanceled():
             break
         values = feature.attributes()
+        own = [feature.id()] if names is None else []
         feature.setFields(fields)
-        feature.setAttributes([values[index] for index in indices])
+        feature.setAttributes([*own, *(values[index] for index in indices)])
         writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
         _require_no_error(writer, path)
     writer.flushBuffer()
     _require_no_error(writer, path)
+
+
+def _fields_to_write(fields: QgsFields, names: Optional[Sequence[str]]) -> Tuple[QgsFields, List[int]]:
+    """The fields of the copy, and the places of its attributes in the source.
+
+    For all fields, the first of the copy is the one that holds the features' ids.
+    """
+    out = QgsFields()
+    if names is None:
+        # Layers in memory know the type in all versions of QGIS and Qt, which name it differently.
+        out.append(QgsVectorLayer(f'None?field={_FID}:long', '', 'memory').fields().at(0))
+        indices = [index for index in range(fields.count()) if fields.at(index).name().lower() != _FID]
+    else:
+        indices = [index for index in map(fields.lookupField, names) if index >= 0]
+    for index in indices:
+        out.append(fields.at(index))
+    return out, indices
 
 
 def _require_no_error(writer: QgsVectorFileWriter, path: str) -> None:

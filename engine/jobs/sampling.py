@@ -39,7 +39,7 @@ class PolygonStatisticsJob(Job):
         vector: polygons, lines or points.
         field: attribute with the class, whole numbers or text.
         mask: optional raster on the same grid; pixels above 0 count.
-        dense: count on the drawn polygons rather than geometry by geometry: faster for many, overlaps count once.
+        dense: count on the drawn geometries, where later ones cover earlier ones: a pixel in several counts once.
         output: the statistics as XML, in the layout of the Orfeo ToolBox.
         table: the same as CSV.
     """
