@@ -53,7 +53,8 @@ def write_patches_image(
             f'{path}: {count} patches of {rows} rows are more than a raster can hold; choose another layout.'
         )
     patch = math.prod(form.shape) * form.dtype.itemsize
-    strip = min(max(1, _STRIP_BYTES // patch), count)  # patches
+    # Patches; at least two strips, as readers of TIFF take a single one apart.
+    strip = min(max(1, _STRIP_BYTES // patch), max(1, -(-count // 2)))
     chunk = strip * max(1, _CHUNK_BYTES // (strip * patch))
     options = ['BIGTIFF=IF_SAFER', 'INTERLEAVE=PIXEL', f'BLOCKYSIZE={strip * rows}']
     # Without the second, strips of zeros would be left out at first and come last in the file.
@@ -96,10 +97,10 @@ def _verify(path: str, form: Form, count: int) -> None:
     """Raise OSError where a file is not whole: GDAL does not always say so when it writes."""
     dataset = open_raster(path)
     band = dataset.GetRasterBand(1)
-    height = band.GetBlockSize()[1]
     with open(path, 'rb') as file:
         length = file.seek(0, 2)
-    for number in range(-(-form.shape[0] * count // height)):
+    strips = -(-form.shape[0] * count // band.GetBlockSize()[1])
+    for number in range(strips if count > 1 else 1):
         place, size = (
             int(band.GetMetadataItem(f'BLOCK_{what}_0_{number}', 'TIFF') or 0) for what in ('OFFSET', 'SIZE')
         )

@@ -17,8 +17,10 @@ from quadrat.engine.datasets.conversion import convert_dataset
 from quadrat.engine.datasets.layouts import rewrite
 from quadrat.engine.datasets.legend import raster_legend
 from quadrat.engine.datasets.manifest import read_manifest
+from quadrat.engine.datasets.patchesimages import write_patches_image
 from quadrat.engine.datasets.reader import Dataset
 from quadrat.engine.datasets.records import RecordWriter
+from quadrat.engine.datasets.stores import Form
 from quadrat.engine.errors import Cancelled, DatasetError, DiskFull, InputMissing, InvalidJob, OutputRefused
 from quadrat.engine.events import Progress, Reporter
 from quadrat.engine.gdalio import gdal
@@ -172,6 +174,21 @@ def test_labels_of_patches_have_no_place(arrays, tmp_path):
     image = gdal.Open(str(tmp_path / 'd/labels.tif'))
     assert (image.RasterXSize, image.RasterYSize) == (1, 40)
     assert image.GetGeoTransform() == (-0.5, 1, 0, -0.5, 0, 1)
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 1), (3, 2, 1), (64, 64, 3)])
+@pytest.mark.parametrize('count', [1, 2, 3, 100, 5957, 8192, 9001])
+def test_patches_images_of_any_length(tmp_path, shape, count):
+    """From one patch to more than fit into one strip; readers of TIFF take some single strips apart."""
+    if count * np.prod(shape) > 1 << 22:
+        count = 41
+    pixels = np.random.default_rng(count).integers(0, 3, (count, *shape)).astype('uint8')
+    path = str(tmp_path / 'a.tif')
+    form = Form(shape, pixels.dtype)
+    write_patches_image(path, form, count, (2, -2), lambda first, last: pixels[first:last])
+    dataset = gdal.Open(path)
+    found = np.frombuffer(dataset.ReadRaster(buf_pixel_space=shape[2], buf_band_space=1), np.uint8)
+    assert np.array_equal(found, pixels.ravel())
 
 
 @pytest.mark.parametrize('compression', ['none', 'gzip'])
