@@ -4,6 +4,11 @@
 >>> from quadrat.engine import jobs
 >>> engine.run(jobs.DemoSceneJob(output='scene'), on_event=print)  # doctest: +SKIP
 
+Samples for `tf.data` come from classes with the names and arguments of OTBTF's Python interface:
+
+>>> dataset = engine.DatasetFromPatchesImages({'image': ['image.tif'], 'labels': ['labels.tif']})  # doctest: +SKIP
+>>> batches = dataset.get_tf_dataset(batch_size=8, targets_keys=['labels'])  # doctest: +SKIP
+
 Importing it loads nothing heavy: GDAL, numpy and TensorFlow come with the modules that need them.
 """
 
@@ -11,9 +16,23 @@ from __future__ import annotations
 
 import importlib
 
-_LAZY = {'run': 'registry'}
+_PIPELINES = 'datasets.pipelines'
+_LAZY = {
+    'Buffer': f'{_PIPELINES}.buffer',
+    'Dataset': f'{_PIPELINES}.dataset',
+    'DatasetFromPatchesImages': f'{_PIPELINES}.dataset',
+    'IteratorBase': f'{_PIPELINES}.iterators',
+    'PatchesDatasetReader': f'{_PIPELINES}.folders',
+    'PatchesImagesReader': f'{_PIPELINES}.images',
+    'PatchesReaderBase': f'{_PIPELINES}.readers',
+    'RandomIterator': f'{_PIPELINES}.iterators',
+    'TFRecords': f'{_PIPELINES}.tfrecords',
+    'gdal_open': f'{_PIPELINES}.arrays',
+    'read_as_np_arr': f'{_PIPELINES}.arrays',
+    'run': 'registry',
+}
 
-__all__ = ['run']
+__all__ = list(_LAZY)
 
 
 def __getattr__(name):

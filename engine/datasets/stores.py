@@ -60,7 +60,13 @@ def forms(manifest: Manifest, foreign: bool = False) -> dict[str, Form]:
 
 
 class OpenShard(abc.ABC):
-    """A file of samples, open for reading. Threads may share it."""
+    """A file of samples, open for reading. Threads may share it.
+
+    Attributes:
+        mapped: all its samples, where it holds those of one key and is mapped into memory.
+    """
+
+    mapped: np.ndarray | None = None
 
     @abc.abstractmethod
     def read(self, key: str, positions: np.ndarray) -> np.ndarray:
@@ -85,29 +91,28 @@ def open_shard(path: str, manifest: Manifest, shard: Shard, keys: Mapping[str, F
 class NumpyShard(OpenShard):
     """An .npy file, mapped into memory."""
 
+    mapped: np.ndarray
+
     def __init__(self, path: str, count: int, form: Form) -> None:
         try:
-            self._array = np.load(path, mmap_mode='r', allow_pickle=False)
+            self.mapped = np.load(path, mmap_mode='r', allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise DatasetError(f'{path}: cannot be read ({error}).') from error
-        found, expected = self._array.shape, (count, *form.shape)
-        if found != expected or self._array.dtype != form.dtype:
+        found, expected = self.mapped.shape, (count, *form.shape)
+        if found != expected or self.mapped.dtype != form.dtype:
             raise DatasetError(
-                f'{path}: holds {self._array.dtype} of shape {found}, the manifest says {form.dtype} of shape '
+                f'{path}: holds {self.mapped.dtype} of shape {found}, the manifest says {form.dtype} of shape '
                 f'{expected}.'
             )
 
     def read(self, key: str, positions: np.ndarray) -> np.ndarray:
-        return self._array[positions]
+        return self.mapped[positions]
 
 
 class ImageShard(OpenShard):
     """A patches-image: the patches of one key stand below one another in a raster.
 
     Where the pixels of an uncompressed GeoTIFF lie in their order, the file is mapped into memory; else GDAL reads it.
-
-    Attributes:
-        mapped: all patches, where they are mapped.
     """
 
     def __init__(self, path: str, count: int, form: Form) -> None:
@@ -127,7 +132,6 @@ class ImageShard(OpenShard):
         self._dataset, self._dtype = dataset, dtype
         self._lock = threading.Lock()
         place = _first_byte(dataset)
-        self.mapped: np.ndarray | None = None
         if place is not None:
             stored = dtype.newbyteorder('<' if _little_endian(path) else '>')
             try:
