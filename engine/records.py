@@ -138,7 +138,7 @@ def versions() -> dict[str, str]:
     """Versions of Quadrat, of Python, and of those libraries that are loaded."""
     package = importlib.import_module(__package__.rpartition('.')[0])
     found = {'quadrat': package.__version__, 'python': platform.python_version(), 'platform': platform.platform()}
-    for name in ('numpy', 'tensorflow', 'keras'):
+    for name in ('numpy', 'tensorflow', 'keras', 'openvino'):
         if name in sys.modules:
             found[name] = sys.modules[name].__version__
     if 'osgeo.gdal' in sys.modules:

@@ -1,4 +1,4 @@
-"""What all tests share: the data, the engine's Python, a private QGIS profile."""
+"""What all tests share: the data, the engine's Python, a cache and a QGIS profile of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and 'QUADRAT_SHARED' in os.environ and item.get_closest_marker('baseline'):
         report.outcome = 'failed'
         report.longrepr = f'{item.nodeid} skipped although QUADRAT_SHARED is set: {report.longrepr}'
+
+
+@pytest.fixture(scope='session', autouse=True)
+def cache(tmp_path_factory) -> Iterator[Path]:
+    """The folder for what is kept between runs, instead of the user's own."""
+    folder = tmp_path_factory.mktemp('cache')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('QUADRAT_CACHE', str(folder))
+        yield folder
 
 
 @pytest.fixture(scope='session')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Dict, Optional, Tuple
 
-from .base import Job, TensorFlowJob
+from .base import TensorFlowJob
 from .data import SourceSpec, VectorSpec
 
 RUNTIMES = ('auto', 'tensorflow', 'openvino')
@@ -64,8 +64,13 @@ class ServeJob(TensorFlowJob):
 
 
 @dataclasses.dataclass(frozen=True)
-class DescribeJob(Job):
-    """Say what a model is: inputs, outputs, receptive field, stride, classes, parameters."""
+class DescribeJob(TensorFlowJob):
+    """Say what a model is: inputs, outputs, receptive field, stride, classes, parameters.
+
+    Attributes:
+        model: package folder or zip, folder of a SavedModel, or ``.keras`` file.
+        report, json: the description as a page and as JSON; empty: not made.
+    """
 
     kind: ClassVar[str] = 'describemodel'
     model: str

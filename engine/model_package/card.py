@@ -52,7 +52,7 @@ class InputCard:
 
     Attributes:
         name: the signature's input name.
-        bands: names, in the order the model wants them.
+        bands: names, in the order the model wants them; empty where any number will do.
         dtype: what the model is fed.
         field: its receptive field; None where unknown.
         stride: the total stride: windows start and end at multiples of it.
@@ -82,7 +82,7 @@ class InputCard:
 
 @dataclasses.dataclass(frozen=True)
 class OutputCard:
-    """One output: its name in the signature, its bands, and its classes in the order of the bands."""
+    """One output: its name in the signature, its bands (0 where unknown), and its classes in the order of the bands."""
 
     name: str
     bands: int
@@ -95,7 +95,7 @@ class ModelCard:
 
     Attributes:
         name: the model's name.
-        task: one of `jobs.TASKS`.
+        task: one of `jobs.TASKS`; empty where unknown.
         geometry: GeoJSON polygon in WGS 84 of where the training data lies; None where unknown.
         created: ISO 8601 time, UTC, ending in Z.
         hyperparameters: plain values.

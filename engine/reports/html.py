@@ -196,7 +196,9 @@ def share_bar(parts: Iterable[tuple[str, str, int]]) -> str:
     for name, colour, size in listed:
         look = f'background:{text(colour)};' if colour else ''
         gap = '' if colour else ' class="gap"'
-        spans += f'<span{gap} title="{text(name)}: {size / total:.1%}" style="{look}width:{100 * size / total:.3f}%"></span>'
+        spans += (
+            f'<span{gap} title="{text(name)}: {size / total:.1%}" style="{look}width:{100 * size / total:.3f}%"></span>'
+        )
     return f'<div class="bar">{spans}</div>'
 
 

@@ -69,11 +69,17 @@ class Arrays:
             running.add_many(pixels[train], np.ones((len(train), *shape[:2]), bool))
             sources.append(
                 SourceInfo(
-                    name, str(np.dtype(kind)), tuple(shape), tuple(f'band {i}' for i in range(shape[2])),
-                    (source_nodata,) * shape[2], policy, (2.0 * forms[0][1][1] / shape[1], 2.0 * forms[0][1][0] / shape[0]),
-                    (f'/images/{name}.tif',), running.result(),
+                    name,
+                    str(np.dtype(kind)),
+                    tuple(shape),
+                    tuple(f'band {i}' for i in range(shape[2])),
+                    (source_nodata,) * shape[2],
+                    policy,
+                    (2.0 * forms[0][1][1] / shape[1], 2.0 * forms[0][1][0] / shape[0]),
+                    (f'/images/{name}.tif',),
+                    running.result(),
                 )
-            )  # fmt: skip
+            )
         info, pixels = None, {}
         if labels:
             found = rng.choice([*values, unlabelled, *([nodata] if nodata is not None else [])], (count, *labels))

@@ -122,6 +122,8 @@ def test_the_description_of_a_model():
         'receptive_field': None,
         'receptive_field_width': 0,
         'stride': 1,
+        'scale': '1',
+        'shape': [None, None, None, 2],
         'patch_size': [0, 0],
         'nodata': ['', ''],
         'nodata_policy': 'any',
@@ -142,12 +144,27 @@ def test_the_description_of_a_model():
         'description': '',
         'hyperparameters': {'seed': 1},
         'inputs': [item],
-        'outputs': [{'name': 'p', 'bands': 1, 'classes': [{'value': 7, 'name': '', 'colour': ''}]}],
+        'outputs': [
+            {
+                'name': 'p',
+                'bands': 1,
+                'dtype': '',
+                'shape': None,
+                'lost': [0, 0],
+                'classes': [{'value': 7, 'name': '', 'colour': ''}],
+            }
+        ],
+        'window': [512, 512],
+        'memory': 12.3,
+        'tag_sets': [['serve', NASTY]],
+        'signatures': [],
+        'placeholders': [{'name': NASTY, 'dtype': 'float32', 'shape': [], 'default': None}],
         'layers': [{'name': 'a', 'type': 'Conv2D', 'shape': [None, None, None, 3], 'parameters': 9}],
         'training': {},
     }
     words = check(model_report(description))
-    assert 'unknown' in words and '? × ? × ? × 3' in words and NASTY in words
+    assert 'unknown' in words and 'any × any × any × 3' in words and NASTY in words
+    assert '12 MiB' in words and 'to be given' in words and 'a single value' in words
     description['training'] = {'results': {'test': result(1)}}
     assert '0.713' in check(model_report(description))
 

@@ -42,6 +42,7 @@ def job(package, make_image, tmp_path):
         output=str(tmp_path / 'map.tif'),
         probabilities=str(tmp_path / 'probabilities.tif'),
         tile_size=32,
+        runtime='tensorflow',
     )
 
 
