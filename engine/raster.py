@@ -128,13 +128,20 @@ class RasterStack:
         block = self._local.datasets[0].GetRasterBand(1).GetBlockSize()
         self.block = (int(block[0]), int(block[1]))
 
-    def read(self, window: Window) -> np.ndarray:
-        """Pixels of a window that lies inside the grid, as (rows, columns, bands) of `dtype`, C-contiguous."""
+    def read(self, window: Window, out: np.ndarray | None = None) -> np.ndarray:
+        """Pixels of a window that lies inside the grid, as (rows, columns, bands) of `dtype`.
+
+        Args:
+            window: in pixels of the grid.
+            out: where to put them: an array of that shape and type, which may be a part of the rows and columns of a
+                larger one. Without it, a new array.
+        """
         if not self.grid.window.contains(window):
             raise ValueError(f'{window} is not inside {self.grid.window}')
         if not hasattr(self._local, 'datasets'):
             self._local.datasets = [open_raster(path) for path in self.spec.rasters]
-        out = np.empty((window.height, window.width, len(self._bands)), self.dtype)
+        if out is None:
+            out = np.empty((window.height, window.width, len(self._bands)), self.dtype)
         by_raster: dict[int, list[int]] = {}
         for position, (raster, _) in enumerate(self._bands):
             by_raster.setdefault(raster, []).append(position)
@@ -142,20 +149,24 @@ class RasterStack:
             numbers = [self._bands[position][1] for position in positions]
             whole = positions == list(range(len(self._bands)))
             part = out if whole else np.empty((window.height, window.width, len(positions)), self.dtype)
-            size = part.dtype.itemsize
+            line, pixel, band = part.strides
+            # GDAL wants a buffer without gaps; the strides say which of its bytes are meant.
+            length = ((window.height - 1) * line + window.width * pixel) // band
             try:
-                self._local.datasets[raster].ReadRaster(
+                done = self._local.datasets[raster].ReadRaster(
                     window.col,
                     window.row,
                     window.width,
                     window.height,
                     buf_type=gdal_type(self.dtype),
                     band_list=numbers,
-                    buf_pixel_space=size * len(positions),
-                    buf_line_space=size * len(positions) * window.width,
-                    buf_band_space=size,
-                    buf_obj=part,
+                    buf_pixel_space=pixel,
+                    buf_line_space=line,
+                    buf_band_space=band,
+                    buf_obj=np.lib.stride_tricks.as_strided(part, (length,), (band,)),
                 )
+                if done is None:  # what GDAL's own threads run into is no exception
+                    raise RuntimeError('a block cannot be decoded')
             except RuntimeError as error:
                 raise InputUnreadable(
                     f'{self.spec.rasters[raster]}: columns {window.col}-{window.right - 1}, rows {window.row}-'

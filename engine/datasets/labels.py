@@ -2,58 +2,46 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import numpy as np
 
-from ..errors import GridMismatch, InvalidJob, LabelError
-from ..events import Reporter
-from ..gdalio import gdal, ogr, write_error
-from ..grid import Grid, Window, relate
-from ..jobs import ClassDef, LabelPolygons, LabelRaster, SourceSpec
+from ..errors import GridMismatch, LabelError
+from ..grid import Grid, Relation, Window, relate
+from ..jobs import ClassDef, LabelRaster, SourceSpec
 from ..raster import RasterStack, require_same_crs
-from ..vector import VectorLayer, read_polygons, spatial_reference
+from .cutting import Indices, cut_patches
+from .polygons import DrawnPolygons
+from .ratios import scaled
+from .sweep import Raster
 
 UNSET = -(2**31)  # stands for "no label" until all values, and so a free one, are known
+_AT_ONCE = 1 << 18  # label pixels that are worked on together
 TYPES = ('uint8', 'uint16', 'int16', 'int32')  # of label shards and of class maps
-_STRIP_BYTES = 64 << 20
 
 
-class RasterLabels:
-    """A label raster, seen from the grid of the image.
+class ImageLabels:
+    """Labels that lie on a grid, seen from the grid of the image.
 
     Args:
-        spec: the raster.
-        reference: the grid of the image, and what messages call it.
-        classes: values that are classes even if the raster declares them as no-data.
-        gap: value of pixels that have no label, and are no no-data either.
+        path: of their file, for messages.
+        raster: the labels.
+        reference: the grid of the image.
+        relation: how the grid of the labels lies on it.
 
     Attributes:
         declared: the value of pixels that have no label, None where there is none.
         nodata: the same where it is a whole number, and so can be kept.
+        small: all values fit into 15 bits.
     """
 
-    def __init__(
-        self, spec: LabelRaster, reference: Grid, name: str, classes: Sequence[ClassDef] = (), gap: int | None = None
-    ) -> None:
-        self.path, self._gap = spec.path, gap
-        self._stack = RasterStack(SourceSpec((spec.path,), 'labels', (spec.band,), nodata=spec.nodata))
-        require_same_crs(reference, self._stack.grid, (name, spec.path))
-        self._relation = relate(reference, self._stack.grid, (name, spec.path))
-        for ratio in (self._relation.x, self._relation.y):
-            if 1 not in (ratio.numerator, ratio.denominator):
-                raise GridMismatch(
-                    f'{spec.path}: one pixel of the image is {float(ratio):g} pixels of the labels; the ratio must be '
-                    'a whole number, or one over a whole number. Resample the labels ("Warp", nearest neighbour).'
-                )
-        declared = self._stack.nodata[0]
-        if declared is not None and any(definition.value == declared for definition in classes):
-            declared = None
-        self.declared = declared
-        whole = declared is not None and float(declared).is_integer() and abs(declared) < 2**31
-        self.nodata = int(declared) if whole and declared is not None else None
+    declared: float | None = None
+    nodata: int | None = None
+    small = False
+
+    def __init__(self, path: str, raster: Raster, reference: Grid, relation: Relation) -> None:
+        self.path, self._raster, self._image, self._relation = path, raster, reference, relation
 
     def window(self, window: Window) -> Window | None:
         """The label pixels on the ground of a window of the image; None where these are no whole pixels."""
@@ -72,8 +60,51 @@ class RasterLabels:
             )
         return int(height), int(width)
 
+    def whole(self, cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Booleans: whether the patches that start at these pixels of the image cover whole label pixels."""
+        across, cols_unit = scaled(cols, self._relation.x, self._relation.col)
+        down, rows_unit = scaled(rows, self._relation.y, self._relation.row)
+        return (across % cols_unit == 0) & (down % rows_unit == 0)
+
+    def patches(
+        self, cols: np.ndarray, rows: np.ndarray, size: tuple[int, int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The labels of patches, which cover whole label pixels. Where a patch reaches over the edge of the image,
+        they are mirrored as the image is.
+
+        Args:
+            cols, rows: the first pixel of each patch in the image.
+            size: (columns, rows) of a patch in the image.
+
+        Yields:
+            Numbers of patches, and what `read` says of them: (patches, rows, columns).
+        """
+        height, width = self.shape(*size)
+        relation, image, grid = self._relation, self._image, self._raster.grid
+        left = np.floor_divide(*scaled(cols, relation.x, relation.col))
+        top = np.floor_divide(*scaled(rows, relation.y, relation.row))
+        mirrored = (cols < 0) | (rows < 0) | (cols + size[0] > image.width) | (rows + size[1] > image.height)
+        outside = (left < 0) | (top < 0) | (left + width > grid.width) | (top + height > grid.height)
+
+        def indices(number: int) -> Indices:
+            return (
+                _mirrored(int(rows[number]), height, image.height, relation.y, relation.row),
+                _mirrored(int(cols[number]), width, image.width, relation.x, relation.col),
+            )
+
+        for numbers, pixels, inside in cut_patches(
+            self._raster, left, top, (width, height), mirrored | outside, indices
+        ):
+            for start in range(0, len(numbers), max(1, _AT_ONCE // (width * height))):
+                part = np.s_[start : start + max(1, _AT_ONCE // (width * height))]
+                values, nodata = self._whole(pixels[part][..., 0])
+                if inside is not None:
+                    values[~inside[part]] = UNSET
+                    nodata &= inside[part]
+                yield numbers[part], values, nodata
+
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Labels of a window of the label raster's own pixels, which may reach over its edge.
+        """Labels of a window of the labels' own pixels, which may reach over their edge.
 
         Returns:
             int32 values (rows, columns), `UNSET` where there is no label (outside the raster, or no-data that is no
@@ -81,156 +112,94 @@ class RasterLabels:
         """
         values = np.full((window.height, window.width), UNSET, np.int32)
         nodata = np.zeros(values.shape, bool)
-        inside = self._stack.grid.window.intersect(window)
+        inside = self._raster.grid.window.intersect(window)
         if not inside.empty:
             col, row = inside.col - window.col, inside.row - window.row
             part = np.s_[row : row + inside.height, col : col + inside.width]
-            values[part], nodata[part] = self._whole(self._stack.read(inside)[..., 0])
+            values[part], nodata[part] = self._whole(self._raster.read(inside)[..., 0])
         return values, nodata
 
-    def discard(self) -> None:
-        """Close and delete the raster, where it was made for the time of the extraction."""
-        del self._stack
-        os.remove(self.path)
+    def _whole(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels as int32, and where they are no-data."""
+        raise NotImplementedError
+
+
+class RasterLabels(ImageLabels):
+    """A label raster.
+
+    Args:
+        spec: the raster.
+        reference: the grid of the image, and what messages call it.
+        classes: values that are classes even if the raster declares them as no-data.
+    """
+
+    def __init__(self, spec: LabelRaster, reference: Grid, name: str, classes: Sequence[ClassDef] = ()) -> None:
+        stack = RasterStack(SourceSpec((spec.path,), 'labels', (spec.band,), nodata=spec.nodata))
+        require_same_crs(reference, stack.grid, (name, spec.path))
+        relation = relate(reference, stack.grid, (name, spec.path))
+        for ratio in (relation.x, relation.y):
+            if 1 not in (ratio.numerator, ratio.denominator):
+                raise GridMismatch(
+                    f'{spec.path}: one pixel of the image is {float(ratio):g} pixels of the labels; the ratio must be '
+                    'a whole number, or one over a whole number. Resample the labels ("Warp", nearest neighbour).'
+                )
+        super().__init__(spec.path, stack, reference, relation)
+        self.small = stack.dtype.itemsize == 1
+        declared = stack.nodata[0]
+        if declared is not None and any(definition.value == declared for definition in classes):
+            declared = None
+        self.declared = declared
+        whole = declared is not None and float(declared).is_integer() and abs(declared) < 2**31 - 1
+        self.nodata = int(declared) if whole and declared is not None else None
 
     def _whole(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels of any type as int32, and where they are no-data; `LabelError` for what is no label."""
+        if pixels.dtype.kind != 'f' and pixels.dtype.itemsize <= 2:
+            values = pixels.astype(np.int32)
+            return values, np.zeros(values.shape, bool) if self.nodata is None else values == self.nodata
         nodata = np.zeros(pixels.shape, bool) if self.declared is None else pixels == self.declared
         if pixels.dtype.kind == 'f':
             nodata |= np.isnan(pixels)
-        labels = pixels[~nodata if self._gap is None else ~nodata & (pixels != self._gap)]
-        wrong = labels[(labels != np.round(labels)) | (np.abs(labels.astype(np.float64)) >= 2**31)]
+        labels = pixels[~nodata]
+        wrong = labels[(labels != np.round(labels)) | (np.abs(labels.astype(np.float64)) >= 2**31 - 1)]
         if wrong.size:
             raise LabelError(
                 f'{self.path}: {wrong[0]} is no class value; labels are whole numbers of up to 32 bits. Give a raster '
-                'of classes, or say which value is no-data (LABEL_NODATA).'
+                'of classes, or say which value is no-data.'
             )
         kept = UNSET if self.nodata is None else self.nodata
         return np.where(nodata, kept, np.where(nodata, 0, pixels)).astype(np.int32), nodata
 
 
-def burn_polygons(
-    spec: LabelPolygons, grid: Grid, path: str, classes: Sequence[ClassDef], reporter: Reporter
-) -> tuple[RasterLabels, tuple[ClassDef, ...]]:
-    """Draw polygons as a label raster on a grid, a strip at a time.
+class PolygonLabels(ImageLabels):
+    """Polygons drawn on the grid of the image, `UNSET` where a pixel has no value.
 
     Args:
-        grid: of the image.
-        path: of the raster to make, in a folder for temporary data.
-        classes: what the user named; names are how classes that are text get their values.
-
-    Returns:
-        The labels, and the names that the polygons give to values.
+        path: of the polygons, for messages.
+        small: all values fit into 15 bits.
     """
-    layer = VectorLayer(spec.vector)
-    if bool(layer.crs) != bool(grid.crs):
-        reporter.warn(f'{layer.path} or the image names no CRS; the coordinates are taken to be those of the image.')
-    values, named = _class_values(layer, spec, classes)
-    memory = ogr.GetDriverByName('Memory').CreateDataSource('')
-    burnt = memory.CreateLayer('polygons', spatial_reference(grid.crs) if grid.crs else None, ogr.wkbUnknown)
-    burnt.CreateField(ogr.FieldDefn('value', ogr.OFTInteger))
-    index = layer.require_field(spec.field) if spec.field else -1
-    skipped: Counter[str] = Counter()
-    repairs = 0
-    for feature, geometry, repaired in read_polygons(layer, grid.crs):
-        reporter.check_cancelled()
-        text = _class_text(feature, index) if spec.field else ''
-        if geometry is None or text is None:
-            skipped['no polygon' if geometry is None else f'no value in {spec.field!r}'] += 1
-            continue
-        repairs += repaired
-        copy = ogr.Feature(burnt.GetLayerDefn())
-        copy.SetField(0, values[text])
-        copy.SetGeometryDirectly(geometry)
-        burnt.CreateFeature(copy)
-    if repairs:
-        reporter.warn(f'{layer.path}: {repairs} invalid polygons (self-intersections, mostly) were repaired.')
-    for reason, count in skipped.items():
-        reporter.warn(f'{layer.path}: {count} features are left out: {reason}.')
-    if not burnt.GetFeatureCount():
-        raise LabelError(f'{layer.path}: no polygon in it that could be used as a label.')
-    try:
-        _burn(burnt, grid, path, spec, reporter)
-    except RuntimeError as error:
-        raise write_error(path, error) from error
-    return RasterLabels(LabelRaster(path, nodata='none'), grid, 'the image', gap=UNSET), named
+
+    def __init__(self, drawn: DrawnPolygons, path: str, small: bool) -> None:
+        super().__init__(path, drawn, drawn.grid, Relation(Fraction(1), Fraction(1), Fraction(0), Fraction(0)))
+        self.small = small
+
+    def _whole(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return pixels.copy(), np.zeros(pixels.shape, bool)
 
 
-def _class_values(
-    layer: VectorLayer, spec: LabelPolygons, classes: Sequence[ClassDef]
-) -> tuple[dict[str, int], tuple[ClassDef, ...]]:
-    """The value that each text of the class field stands for, and the names that follow from it."""
-    outside = (ClassDef(spec.outside, 'outside'),) if spec.outside is not None else ()
-    if not spec.field:
-        if spec.outside == 1:
-            raise InvalidJob('OUTSIDE is 1, which is the value of the polygons where no class field is given.')
-        return {'': 1}, (*outside, ClassDef(1, 'inside'))
-    index = layer.require_field(spec.field)
-    texts = sorted({text for text in (_class_text(feature, index) for feature in layer) if text is not None})
-    numbers = {text: _whole_number(text) for text in texts}
-    by_name = {definition.name: definition.value for definition in classes if definition.name}
-    if all(number is not None for number in numbers.values()):
-        values = {text: number for text, number in numbers.items() if number is not None}
-        wrong = [text for text, number in values.items() if abs(number) >= 2**31]
-        if wrong:
-            raise LabelError(f'{layer.path}, field {spec.field!r}: {wrong[0]} has more than 32 bits; renumber it.')
-        return values, outside
-    if layer.layer.GetLayerDefn().GetFieldDefn(index).GetType() != ogr.OFTString:
-        wrong = [text for text, number in numbers.items() if number is None]
-        raise LabelError(f'{layer.path}, field {spec.field!r}: {wrong[0]} is no class; whole numbers or text are.')
-    if by_name:
-        unknown = [text for text in texts if text not in by_name]
-        if unknown:
-            raise LabelError(
-                f'{layer.path}, field {spec.field!r}: {", ".join(unknown[:10])} not among the named classes '
-                f'({", ".join(by_name)}). Add them to the table of classes, or filter these polygons out.'
-            )
-        return {text: by_name[text] for text in texts}, outside
-    free = (value for value in range(1, len(texts) + 2) if value != spec.outside)
-    values = dict(zip(texts, free))
-    return values, (*outside, *(ClassDef(value, text) for text, value in values.items()))
+def _mirrored(start: int, count: int, length: int, ratio: Fraction, offset: Fraction) -> np.ndarray:
+    """Which label pixel stands at each of `count` places of a patch that starts at pixel `start` of the image.
 
+    The image is mirrored about the centres of its first and last pixel; a label pixel goes where its centre goes.
 
-def _class_text(feature: ogr.Feature, index: int) -> str | None:
-    """The class of a feature as text, or None where it has none; whole numbers without a fraction."""
-    if not feature.IsFieldSetAndNotNull(index):
-        return None
-    if feature.GetFieldDefnRef(index).GetType() == ogr.OFTReal:
-        number = feature.GetFieldAsDouble(index)
-        return str(int(number)) if number.is_integer() else repr(number)
-    return feature.GetFieldAsString(index).strip() or None
-
-
-def _whole_number(text: str) -> int | None:
-    """The number that a text is, or None."""
-    digits = text[1:] if text[:1] in '+-' else text
-    return int(text) if digits.isascii() and digits.isdigit() else None
-
-
-def _burn(layer: ogr.Layer, grid: Grid, path: str, spec: LabelPolygons, reporter: Reporter) -> None:
-    """Draw the field ``value`` of a layer as an int32 GeoTIFF on a grid."""
-    empty = UNSET if spec.outside is None else spec.outside
-    rows = max(256, _STRIP_BYTES // (4 * grid.width) // 256 * 256)
-    options = ['TILED=YES', 'COMPRESS=DEFLATE', 'PREDICTOR=2', 'ZLEVEL=1', 'BIGTIFF=IF_SAFER']
-    out = gdal.GetDriverByName('GTiff').Create(path, grid.width, grid.height, 1, gdal.GDT_Int32, options)
-    _place(out, grid)
-    burn = ['ATTRIBUTE=value'] + (['ALL_TOUCHED=TRUE'] if spec.all_touched else [])
-    for row in range(0, grid.height, rows):
-        reporter.check_cancelled()
-        window = Window(0, row, grid.width, min(rows, grid.height - row))
-        strip = gdal.GetDriverByName('MEM').Create('', window.width, window.height, 1, gdal.GDT_Int32)
-        _place(strip, grid.sub(window))
-        strip.GetRasterBand(1).Fill(empty)
-        gdal.RasterizeLayer(strip, [1], layer, options=burn)
-        out.WriteRaster(0, row, window.width, window.height, strip.ReadRaster(), buf_type=gdal.GDT_Int32)
-    out.FlushCache()
-    del out
-    if not os.path.exists(path):
-        raise OSError(f'{path}: was not written')
-
-
-def _place(dataset: gdal.Dataset, grid: Grid) -> None:
-    """Give a raster the place of a grid."""
-    dataset.SetGeoTransform(grid.transform)
-    if grid.crs:
-        dataset.SetSpatialRef(spatial_reference(grid.crs))
+    Args:
+        length: pixels of the image.
+        ratio, offset: of the relation between image and labels, along this axis.
+    """
+    p, q = ratio.numerator, ratio.denominator
+    # In units of 1 / 2p of a pixel of the image, so that the centres of label pixels are whole numbers.
+    pixel, within = np.divmod((2 * np.arange(count) + 1) * q + 2 * p * start, 2 * p)
+    place = pixel % max(2 * (length - 1), 1)
+    turned = place >= length
+    place = np.where(turned, 2 * (length - 1) - place, place) * 2 * p + np.where(turned, 2 * p - within, within)
+    return (offset.numerator * 2 * q + place * offset.denominator) // (2 * q * offset.denominator)

@@ -157,7 +157,7 @@ class ImageShard(OpenShard):
         size = part.itemsize
         try:
             with self._lock:  # GDAL's datasets are for one thread at a time
-                self._dataset.ReadRaster(
+                done = self._dataset.ReadRaster(
                     0,
                     first * rows,
                     cols,
@@ -168,6 +168,8 @@ class ImageShard(OpenShard):
                     buf_band_space=size,
                     buf_obj=part,
                 )
+            if done is None:  # what GDAL's own threads run into is no exception
+                raise RuntimeError('a block cannot be decoded')
         except RuntimeError as error:
             raise DatasetError(
                 f'{self._path}: patches {first} to {first + count - 1} cannot be read; the file is damaged or not '

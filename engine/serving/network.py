@@ -80,7 +80,7 @@ def load_network(
         ModelError: it cannot be loaded, is not what its card says, or cannot be run on windows of any size.
     """
     reporter.progress(0.0, 'loading the model')
-    runtime = load(runtime_name, package.savedmodel, (given.name,))
+    runtime = load(runtime_name, package.savedmodel, (given.name,), reporter=reporter)
     _require_shapes(package.path, runtime, taken, given)
     known = [card.field for card in taken if card.field is not None]
     if len(known) == len(taken):

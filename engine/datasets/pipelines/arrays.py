@@ -41,13 +41,15 @@ def read_as_np_arr(gdal_ds: gdal.Dataset, as_patches: bool = True, dtype: Any = 
     own = image_dtype(gdal_ds, path)
     pixels = np.empty((height, width, bands), own)
     try:
-        gdal_ds.ReadRaster(
+        done = gdal_ds.ReadRaster(
             buf_type=gdal_type(own),
             buf_pixel_space=own.itemsize * bands,
             buf_line_space=own.itemsize * bands * width,
             buf_band_space=own.itemsize,
             buf_obj=pixels,
         )
+        if done is None:  # what GDAL's own threads run into is no exception
+            raise RuntimeError('a block cannot be decoded')
     except RuntimeError as error:
         raise InputUnreadable(f'{path}: cannot be read; the file is damaged or not complete ({error}).') from error
     return pixels.reshape(rows, height // rows, width, bands).astype(dtype or own, copy=False)

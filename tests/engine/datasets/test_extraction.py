@@ -177,7 +177,9 @@ def test_statistics_are_of_valid_training_pixels_and_do_not_depend_on_shards(sce
     image = (scene.image % 250).astype(dtype)
     image[:, 3::11, 5::7] = 9
     changes = {'sources': scene.with_image(image, nodata=9), 'nodata_policy': 'all'}
-    results = [scene.run(layout=LayoutOptions(samples_per_shard=n), **changes).manifest.sources[0].statistics for n in (0, 3)]
+    results = [
+        scene.run(layout=LayoutOptions(samples_per_shard=n), **changes).manifest.sources[0].statistics for n in (0, 3)
+    ]
     assert results[0] == results[1]
     pixels = np.concatenate(
         [
@@ -204,13 +206,9 @@ def test_several_sources_of_one_pixel_size_and_another_extent(scene):
     dataset = scene.run(sources=(*scene.job.sources, second))
     a, b = (dataset.read(key, range(40)) for key in ('source1', 'other'))
     np.testing.assert_array_equal((a[..., :1] / 7).astype('float32'), b)
-    for transform, words in (
-        ((UTM[0], 4.0, 0, UTM[3], 0, -4.0), 'pixels are not of the size'),
-        ((UTM[0] + 1, 2.0, 0, UTM[3], 0, -2.0), 'shifted'),
-    ):
-        other = SourceSpec((make(scene.folder / 'c.tif', shifted, transform=transform),), 'c', patch_size=(SIZE, SIZE))
-        with pytest.raises(GridMismatch, match=words):
-            scene.run(sources=(*scene.job.sources, other))
+    half_a_pixel = make(scene.folder / 'c.tif', shifted, transform=(UTM[0] + 1, 2.0, 0, UTM[3], 0, -2.0))
+    with pytest.raises(GridMismatch, match='shifted'):
+        scene.run(sources=(*scene.job.sources, SourceSpec((half_a_pixel,), 'c', patch_size=(SIZE, SIZE))))
 
 
 def test_points_come_from_any_crs(scene):
@@ -300,6 +298,70 @@ def test_every_point_is_in_the_dataset_or_rejected_for_a_reason(scene):
         )
     log = scene.text('log')
     assert '4 patches taken, 8 rejected' in log and f'{edge} (3)' in log and f'{outside} (2)' in log
+
+
+@pytest.mark.parametrize('per_shard', [0, 3, 16])
+def test_patches_that_are_rejected_late_leave_no_gap(scene, per_shard):
+    """Labels, the first and the second source each reject some; the others move up in the files of all."""
+    rng = np.random.default_rng(2)
+    first, second = scene.image.copy(), (scene.image[:1] / 3).astype('float32')
+    labels = scene.labels.astype('int16') * 100
+    for array, nodata in ((first, -1), (second, np.nan), (labels, 0)):
+        for _ in range(3):
+            col, row = rng.integers(0, COLS - 12), rng.integers(0, ROWS - 12)
+            array[..., row : row + 12, col : col + 12] = nodata
+    second_path = make(scene.folder / 'second.tif', second)
+    sources = (*scene.with_image(first, nodata=-1), SourceSpec((second_path,), 'second', patch_size=(SIZE, SIZE)))
+    other = scene.with_labels(labels, nodata=0)
+    dataset = scene.run(
+        sources=sources,
+        labels=other,
+        rejected=str(scene.folder / 'rejected.gpkg'),
+        layout=LayoutOptions(samples_per_shard=per_shard),
+    )
+    kept = []
+    for number, pixel in enumerate(scene.pixels):
+        a, b, c = (scene.patch(array, pixel) for array in (first, second, labels))
+        if (a != -1).all() and np.isfinite(b).all():
+            kept.append((number, a.transpose(1, 2, 0), b.transpose(1, 2, 0), c))
+    vector = gdal.OpenEx(str(scene.folder / 'rejected.gpkg'))
+    reasons = {feature['reason'] for feature in vector.GetLayer(0)}
+    assert reasons == {'no-data in the image (source1)', 'no-data in the image (second)'} and 5 < len(kept) < 35
+    assert dataset.samples.ids == tuple(str(number) for number, *_ in kept)
+    for i, (_, a, b, c) in enumerate(kept):
+        np.testing.assert_array_equal(dataset.read('source1', [i])[0], a)
+        np.testing.assert_array_equal(dataset.read('second', [i])[0], b)
+        np.testing.assert_array_equal(dataset.read('labels', [i])[0, ..., 0], c)
+    for shard in dataset.manifest.shards:
+        data = Path(dataset.folder, shard.path).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (shard.size, shard.sha256)
+
+
+@pytest.mark.parametrize('layout, compression', [('tfrecords', 'gzip'), ('patchesimages', 'none')])
+def test_other_layouts_hold_the_same_samples(scene, layout, compression):
+    numpy = scene.run(output=str(scene.folder / 'out' / 'numpy'))
+    options = LayoutOptions(layout, 7, compression)
+    other = scene.run(layout=options)
+    assert (other.manifest.layout, other.manifest.compression) == (layout, compression)
+    assert not [name for name in os.listdir(other.folder) if name.endswith('.npy')]
+    for key in ('source1', 'labels'):
+        np.testing.assert_array_equal(other.read(key, range(40)), numpy.read(key, range(40)))
+    assert other.manifest.sources == numpy.manifest.sources and other.samples.ids == numpy.samples.ids
+    assert not other.manifest.unsplit and set(os.listdir(other.folder)) >= {'train', 'validation', 'test'}
+    pixels = [(10, 10), (30, 30), (50, 50)]
+    plain = scene.run(layout=options, points=points_at(scene.folder / 'p.gpkg', pixels))
+    assert plain.manifest.unsplit and not (set(os.listdir(plain.folder)) & {'train', 'validation', 'test'})
+
+
+def test_a_truncated_raster_leaves_nothing(scene):
+    for name, change in (('sources', scene.job.sources[0].rasters[0]), ('labels', scene.job.labels.path)):
+        whole = Path(change).read_bytes()
+        with open(change, 'rb+') as file:
+            file.truncate(len(whole) * 2 // 3)
+        with pytest.raises(InputUnreadable, match=rf'{Path(change).name}: columns .* cannot be read'):
+            scene.run()
+        Path(change).write_bytes(whole)
+        assert not os.listdir(scene.folder / 'out'), name
 
 
 @pytest.mark.parametrize('policy, taken', [('any', 1), ('all', 2), ('ignore', 3)])
@@ -690,7 +752,9 @@ def test_what_is_not_ours_is_never_replaced(scene):
     with pytest.raises(OutputRefused, match=r'notes\.txt, which is no part'):
         scene.run()
     (folder / 'notes.txt').unlink()
-    assert scene.run(layout=LayoutOptions(samples_per_shard=5)).manifest.fingerprint() != first  # a dataset of ours is replaced
+    assert (
+        scene.run(layout=LayoutOptions(samples_per_shard=5)).manifest.fingerprint() != first
+    )  # a dataset of ours is replaced
     assert sorted(os.listdir(scene.folder / 'out')) == ['dataset']
     other = scene.folder / 'other'
     other.mkdir()

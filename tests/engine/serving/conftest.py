@@ -88,9 +88,9 @@ def load_once(request, monkeypatch, loaded):
         return
     load = serving_network.load
 
-    def once(*arguments):
+    def once(*arguments, **options):
         if not loaded:
-            loaded['runtime'] = load(*arguments)
+            loaded['runtime'] = load(*arguments, **options)
         return loaded['runtime']
 
     monkeypatch.setattr(serving_network, 'load', once)
