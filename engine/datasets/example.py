@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
-from typing import Union
+from collections.abc import Mapping
 
 import numpy as np
 
+from .. import wire
 from ..errors import DatasetError
+from ..wire import Buffer
 
-Buffer = Union[bytes, bytearray, memoryview]
-
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 _STRING, _BFLOAT16 = 7, 14  # of `DataType`
 # `DataType` -> (numpy type, number of the list in `TensorProto` that holds its values one by one)
 _TYPES: dict[int, tuple[np.dtype, int]] = {
@@ -65,15 +63,15 @@ def encode(sample: Mapping[str, np.ndarray]) -> bytes:
         except TypeError as error:
             raise DatasetError(f'{key}: {error}') from None
         # Feature{bytes_list: {value: tensor}}
-        feature = _message(1, _message(1, tensor))
-        entries.append(_message(1, _message(1, key.encode()) + _message(2, feature)))
-    return _message(1, b''.join(entries))
+        feature = wire.message(1, wire.message(1, tensor))
+        entries.append(wire.message(1, wire.message(1, key.encode()) + wire.message(2, feature)))
+    return wire.message(1, b''.join(entries))
 
 
 def encode_tensor(array: np.ndarray) -> bytes:
     """The bytes that ``tf.io.serialize_tensor`` gives for an array; `TypeError` where it could not."""
     if array.dtype.kind in 'OSU':
-        texts = [_message(_STRING_VALUES, _as_bytes(value)) for value in array.reshape(-1).tolist()]
+        texts = [wire.message(_STRING_VALUES, _as_bytes(value)) for value in array.reshape(-1).tolist()]
         return b''.join([_head(_STRING, array.shape), *texts])
     return tensor_header(array.dtype, array.shape) + array.astype(array.dtype.newbyteorder('<'), copy=False).tobytes()
 
@@ -89,14 +87,15 @@ def tensor_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
         raise TypeError(f'arrays of {dtype} cannot be stored; give numbers, booleans or text')
     length = math.prod(shape) * dtype.itemsize
     head = _head(_NUMBERS[dtype.name], shape)
-    return head + _varint(_CONTENT << 3 | _BYTES) + _varint(length) if length else head
+    return head + wire.begin(_CONTENT, length) if length else head
 
 
 def _head(number: int, shape: tuple[int, ...]) -> bytes:
     """Type and shape of a tensor."""
     # A size of 0 is the default of its field, which is then left out.
-    sizes = [_varint(1 << 3) + _varint(size) if size else b'' for size in shape]
-    return _varint(1 << 3) + _varint(number) + _message(2, b''.join(_message(2, size) for size in sizes))
+    sizes = [wire.varint(1 << 3) + wire.varint(size) if size else b'' for size in shape]
+    dimensions = b''.join(wire.message(2, size) for size in sizes)
+    return wire.varint(1 << 3) + wire.varint(number) + wire.message(2, dimensions)
 
 
 def decode(record: Buffer) -> dict[str, np.ndarray]:
@@ -113,10 +112,10 @@ def decode(record: Buffer) -> dict[str, np.ndarray]:
     """
     sample = {}
     try:
-        for features in _messages(memoryview(record), 1):
-            for entry in _messages(features, 1):
-                key = bytes(_last(entry, 1)).decode()
-                sample[key] = _decode_feature(_last(entry, 2), key)
+        for features in wire.messages(memoryview(record), 1):
+            for entry in wire.messages(features, 1):
+                key = bytes(wire.last(entry, 1)).decode()
+                sample[key] = _decode_feature(wire.last(entry, 2), key)
     except (ValueError, OverflowError) as error:  # UnicodeDecodeError is one as well
         raise DatasetError(f'not a record of serialised tensors, or a damaged one ({error})') from None
     return sample
@@ -124,7 +123,7 @@ def decode(record: Buffer) -> dict[str, np.ndarray]:
 
 def _decode_feature(feature: memoryview, key: str) -> np.ndarray:
     """The tensor that is a feature's only value."""
-    values = [value for values in _messages(feature, 1) for value in _messages(values, 1)]
+    values = [value for values in wire.messages(feature, 1) for value in wire.messages(values, 1)]
     if len(values) != 1:
         raise ValueError(f'{key!r} has {len(values)} values of bytes where one is expected')
     try:
@@ -138,11 +137,11 @@ def decode_tensor(tensor: Buffer) -> np.ndarray:
     number, content = 0, memoryview(b'')
     shape: list[int] = []
     values: dict[int, list[Buffer]] = {}
-    for field, value in _fields(memoryview(tensor)):
+    for field, value in wire.fields(memoryview(tensor)):
         if isinstance(value, int):
             if field == 1:
                 number = value
-            values.setdefault(field, []).append(_varint(value))
+            values.setdefault(field, []).append(wire.varint(value))
         elif field == 2:
             shape += _decode_shape(value)
         elif field == _CONTENT:
@@ -169,8 +168,8 @@ def decode_tensor(tensor: Buffer) -> np.ndarray:
 
 def _decode_shape(shape: memoryview) -> list[int]:
     sizes = []
-    for dimension in _messages(shape, 2):
-        size = dict(_fields(dimension)).get(1, 0)
+    for dimension in wire.messages(shape, 2):
+        size = dict(wire.fields(dimension)).get(1, 0)
         if not isinstance(size, int) or size >> 63:
             raise ValueError('a tensor of unknown size')
         sizes.append(size)
@@ -182,7 +181,7 @@ def _listed(parts: list[Buffer], field: int, dtype: np.dtype) -> np.ndarray:
     raw = b''.join(parts)
     if field in _FIXED:
         return np.frombuffer(raw, _FIXED[field]).view(dtype)
-    numbers = np.fromiter(_varints(raw), np.uint64)  # negative numbers are stored in two's complement of 64 bits
+    numbers = np.fromiter(wire.varints(raw), np.uint64)  # negative numbers are stored in two's complement of 64 bits
     if dtype.kind == 'f':  # the bits of half-precision numbers
         return numbers.astype('<u2').view(dtype)
     return numbers.astype(dtype)
@@ -217,80 +216,3 @@ def _as_bytes(value: object) -> bytes:
     if isinstance(value, bytes):
         return value
     raise TypeError(f'objects of type {type(value).__name__} cannot be stored; give numbers, booleans or text')
-
-
-# -- the wire format --------------------------------------------------------------------------------------------------
-
-
-def _message(field: int, content: bytes) -> bytes:
-    """A field that holds bytes or another message."""
-    return b''.join((_varint(field << 3 | _BYTES), _varint(len(content)), content))
-
-
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _read_varint(buffer: Buffer, position: int) -> tuple[int, int]:
-    """A number of variable length, and the position after it."""
-    if position < len(buffer) and buffer[position] < 0x80:  # most are short
-        return buffer[position], position + 1
-    value = shift = 0
-    while shift < 70 and position < len(buffer):
-        byte = buffer[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value >> 64:
-                break
-            return value, position
-        shift += 7
-    raise ValueError('a number that does not end')
-
-
-def _varints(buffer: Buffer) -> Iterator[int]:
-    position = 0
-    while position < len(buffer):
-        value, position = _read_varint(buffer, position)
-        yield value
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(field, value) of everything in a message: an integer, or bytes."""
-    position = 0
-    while position < len(message):
-        tag, position = _read_varint(message, position)
-        field, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            value, position = _read_varint(message, position)
-            yield field, value
-            continue
-        if wire == _BYTES:
-            length, position = _read_varint(message, position)
-        elif wire in (_FIXED32, _FIXED64):
-            length = 4 if wire == _FIXED32 else 8
-        else:
-            raise ValueError(f'a field of wire type {wire}')
-        if length > len(message) - position:
-            raise ValueError('a field that reaches over the end')
-        yield field, message[position : position + length]
-        position += length
-
-
-def _messages(message: memoryview, number: int) -> Iterator[memoryview]:
-    """The bytes of the fields of a message that have this number."""
-    for field, value in _fields(message):
-        if field == number and isinstance(value, memoryview):
-            yield value
-
-
-def _last(message: memoryview, number: int) -> memoryview:
-    """The bytes of the last of these fields, the one that counts; nothing where there is none."""
-    return next(reversed([*_messages(message, number)]), memoryview(b''))

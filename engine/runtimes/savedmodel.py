@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
+from .. import wire
 from ..datasets.example import decode_tensor
 from ..errors import InputMissing, ModelError
-from . import wire
 from .names import unknown_name
 
 FILE = 'saved_model.pb'

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from quadrat.engine import wire
 from quadrat.engine.errors import InputMissing, ModelError
-from quadrat.engine.runtimes import savedmodel, wire
+from quadrat.engine.runtimes import savedmodel
 
 
 @pytest.fixture(scope='module')

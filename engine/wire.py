@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, as far as reading needs it.
+"""The wire format of protocol buffers, as far as reading models and writing records need it.
 
 Source: "Encoding", Protocol Buffers documentation.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Union
 
 Value = Union[int, memoryview]
+Buffer = Union[bytes, bytearray, memoryview]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
@@ -65,14 +66,48 @@ def entries(message: memoryview, number: int) -> dict[str, memoryview]:
     return {text(entry, 1): last(entry, 2) for entry in messages(message, number)}
 
 
-def _varint(buffer: memoryview, position: int) -> tuple[int, int]:
+def varints(buffer: Buffer) -> Iterator[int]:
+    """Numbers of variable length, one after the other."""
+    position = 0
+    while position < len(buffer):
+        value, position = _varint(buffer, position)
+        yield value
+
+
+def message(number: int, content: bytes) -> bytes:
+    """A field that holds bytes or another message, to write."""
+    return begin(number, len(content)) + content
+
+
+def begin(number: int, length: int) -> bytes:
+    """What stands before the content of such a field."""
+    return varint(number << 3 | _BYTES) + varint(length)
+
+
+def varint(value: int) -> bytes:
+    """A number of variable length, to write."""
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _varint(buffer: Buffer, position: int) -> tuple[int, int]:
     """A number of variable length, and the position after it."""
+    if position < len(buffer) and buffer[position] < 0x80:  # most are short
+        return buffer[position], position + 1
     value = shift = 0
     while shift < 70 and position < len(buffer):
         byte = buffer[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if value >> 64:
+                break
             return value, position
         shift += 7
     raise ValueError('a number that does not end')
