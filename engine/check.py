@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import os
 import platform
 import shutil
@@ -37,6 +38,7 @@ def check_engine(job: CheckEngineJob, reporter: Reporter) -> dict[str, Any]:
     found = versions()
     reporter.log(f'Python: {sys.executable} ({found.pop("python")})')
     reporter.log('Versions: ' + ', '.join(f'{name} {version}' for name, version in found.items()))
+    reporter.log(f'OpenVINO: {_openvino()}')
     reporter.log('Devices: ' + ', '.join(devices))
     if shutil.which('nvidia-smi') and not any(device.startswith('GPU') for device in devices):
         reporter.warn(
@@ -45,6 +47,14 @@ def check_engine(job: CheckEngineJob, reporter: Reporter) -> dict[str, Any]:
         )
     reporter.progress(1.0)
     return {'PYTHON': sys.executable, 'VERSIONS': versions(), 'DEVICES': devices}
+
+
+def _openvino() -> str:
+    """The version of OpenVINO, which is not needed; not imported here, as its first act is to report its use."""
+    try:
+        return importlib.metadata.version('openvino')
+    except importlib.metadata.PackageNotFoundError:
+        return 'not installed; TensorFlow runs the networks'
 
 
 def _check_gdal() -> None:
