@@ -11,17 +11,28 @@ from quadrat.engine.errors import EngineError, InvalidJob
 from quadrat.engine.jobs import (
     CheckEngineJob,
     ClassDef,
+    ConvertDatasetJob,
     DemoSceneJob,
     DescribeJob,
     ExtractPatchesJob,
+    InspectDatasetJob,
     LabelPolygons,
     LabelRaster,
+    LayoutOptions,
+    MergeDatasetsJob,
+    PolygonStatisticsJob,
+    SampledImage,
+    SampleLabelImageJob,
+    SampleValuesJob,
     SelectPatchesJob,
+    SelectSamplesJob,
     ServeJob,
     SourceSpec,
+    SplitSamplesJob,
     TrainJob,
     TrainOptions,
     VectorSpec,
+    Zone,
     dumps,
     job_from_dict,
 )
@@ -36,8 +47,23 @@ EXTRACT = ExtractPatchesJob(
     classes=(ClassDef(11, 'forêt', '#00ff00'), ClassDef(0)),
     accepted='accepted.gpkg',
 )
+ZONE = Zone((SourceSpec(('b.tif',)),), VectorSpec('b.gpkg'), LabelRaster('b_labels.tif'))
+IMAGES = (
+    SampledImage('a.tif', VectorSpec('a.gpkg', 'a'), 'mask.tif', 'a.xml'),
+    SampledImage('b.tif', VectorSpec('b.gpkg'), count=7, percent=0.5, by_class='b.csv'),
+)
+LAYOUT = LayoutOptions('tfrecords', 100, 'gzip')
 JOBS = [
     DemoSceneJob('scene', 512, 7),
+    PolygonStatisticsJob('a.tif', VectorSpec('a.gpkg'), 'class', 's.xml', 's.csv', 'mask.tif', True),
+    SelectSamplesJob(IMAGES, 'class', 'out.gpkg', 'byclass', by_class='n.csv', image_rates='custom', rates='r.csv'),
+    SampleValuesJob(('a.tif', 'b.tif'), VectorSpec('p.gpkg'), 'out.gpkg', 'b_'),
+    SampleLabelImageJob(LabelRaster('t.tif', 2, '255'), 'out.gpkg', 'total', 50, 3, True, 4),
+    SplitSamplesJob(VectorSpec('p.gpkg'), 'out.gpkg', 'kfold', 'date', 7),
+    dataclasses.replace(EXTRACT, zones=(ZONE,), layout=LAYOUT, unlabelled=-1, label_field='class'),
+    MergeDatasetsJob(('a', 'b'), 'both', LAYOUT),
+    ConvertDatasetJob('a', 'b', LAYOUT, 'truth'),
+    InspectDatasetJob('a', 'r.html', 's.png', 'full', 12, 3),
     SelectPatchesJob('a.tif', 'points.gpkg', strategy='all', train=0.5),
     EXTRACT,
     TrainJob('dataset', 'package', classes=(ClassDef(1),), options=TrainOptions(filters=8, weight_decay=0.0)),
