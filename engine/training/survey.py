@@ -194,6 +194,11 @@ def require_segmentation_labels(manifest: Manifest) -> tuple[SourceInfo, LabelIn
         names = ', '.join(source.name for source in manifest.sources)
         raise DatasetError(f'The dataset has {len(manifest.sources)} sources ({names}); this network takes one.')
     source = manifest.sources[0]
+    if manifest.labels.shape[:2] == (1, 1) != source.shape[:2]:
+        raise DatasetError(
+            'The dataset has one label a patch; this network labels each pixel. Extract the patches again with a label '
+            'raster or polygons instead of a field of the points.'
+        )
     if source.shape[:2] != manifest.labels.shape[:2]:
         sizes = ' x '.join(map(str, manifest.labels.shape[1::-1])), ' x '.join(map(str, source.shape[1::-1]))
         raise DatasetError(

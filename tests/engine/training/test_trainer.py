@@ -247,6 +247,8 @@ def test_what_cannot_be_trained_is_refused_in_one_line(dataset, make_scene, make
     refused(OutputRefused, 'no folder', report=str(tmp_path / 'not/there.html'))
     small = make_dataset(tmp_path / 'small', images, labels[:, ::2, ::2], half)
     refused(DatasetError, 'Label patches are of 6 x 6', data=small)
+    one = make_dataset(tmp_path / 'single', images, labels[:, :1, :1], half)
+    refused(DatasetError, 'one label a patch', data=one)
 
 
 def test_a_class_without_labels_is_warned_of(dataset, tmp_path):
