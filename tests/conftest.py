@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import shutil
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,4 +120,21 @@ def provider(tmp_path_factory):
     plugin = QuadratPlugin(None)
     plugin.initProcessing()
     yield plugin.provider
+    _forget_frames()
     plugin.unload()
+
+
+def _forget_frames() -> None:
+    """Let go of what only frames of finished functions hold.
+
+    QGIS keeps each exception that passes through it for ever, and with it all frames up to the test's. Layers among
+    their variables would be destroyed after QGIS itself, which ends the process.
+    """
+    from qgis.core import QgsProcessingException
+
+    for kept in [item for item in gc.get_objects() if isinstance(item, QgsProcessingException)]:
+        for frame, _ in traceback.walk_tb(kept.__traceback__):
+            for outer, _ in traceback.walk_stack(frame):
+                with contextlib.suppress(RuntimeError):  # it is still running
+                    outer.clear()
+    gc.collect()

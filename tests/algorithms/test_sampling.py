@@ -201,7 +201,8 @@ def test_all_parameters_of_selectpatches(run, image, tmp_path):
         point = feature.geometry().asPoint()
         assert (point.x(), point.y()) == (600001 + 2 * feature['col'], 5799999 - 2 * feature['row'])
     results, said = run('selectpatches', {**parameters, 'MASK': None, 'STRATEGY': 'split', 'OTBTF': True})
-    assert next(QgsVectorLayer(results['OUTPUT']).getFeatures())['row'] == 8 + 1 + 3 + 1
+    found = QgsVectorLayer(results['OUTPUT'])
+    assert min(feature['row'] for feature in found.getFeatures()) == 8 + 1 + 3 + 1
 
 
 def test_every_parameter_has_help(provider):
