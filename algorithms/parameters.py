@@ -117,26 +117,27 @@ def add_nodata(algorithm) -> None:
     )
 
 
-def sources(algorithm, parameters: dict, context, patch_size: int = 64) -> Tuple[SourceSpec, ...]:
-    """The image sources that INPUT and NODATA describe.
+def sources(algorithm, parameters: dict, context) -> Tuple[SourceSpec, ...]:
+    """The image sources that INPUT and NODATA describe; see `source`."""
+    return (source(algorithm, parameters, context),)
+
+
+def source(algorithm, parameters: dict, context, suffix: str = '', **details) -> SourceSpec:
+    """The image source that INPUT and NODATA of a suffix describe.
 
     Args:
-        patch_size: side of the patches in pixels, where patches are cut.
+        suffix: such as ``_2``.
+        details: further fields of the `SourceSpec`.
 
     Raises:
         QgsProcessingException: where a layer is no raster file.
     """
-    layers = algorithm.parameterAsLayerList(parameters, INPUT, context)
+    layers = algorithm.parameterAsLayerList(parameters, INPUT + suffix, context)
     if not layers:
-        raise QgsProcessingException(tr('INPUT: no raster given, or none that can be read.'))
-    given = text_value(algorithm, parameters, NODATA, context)
-    return (
-        SourceSpec(
-            tuple(inputs.raster_path(layer) for layer in layers),
-            patch_size=(patch_size, patch_size),
-            nodata=given or inputs.raster_nodata(layers),
-        ),
-    )
+        raise QgsProcessingException(tr('INPUT{}: no raster given, or none that can be read.').format(suffix))
+    given = text_value(algorithm, parameters, NODATA + suffix, context)
+    rasters = tuple(inputs.raster_path(layer) for layer in layers)
+    return SourceSpec(rasters, nodata=given or inputs.raster_nodata(layers), **details)
 
 
 def add_nodata_policy(algorithm) -> None:
@@ -160,6 +161,18 @@ def add_patch_size(algorithm, default: int = 64) -> None:
         'Side of the square patches in pixels of the image. Networks that halve the resolution several times want '
         'multiples of 16 or 32.',
     )
+
+
+SHARES = (('TRAIN', 'training', 60), ('VALIDATION', 'validation', 20), ('TEST', 'test', 20))
+
+
+def add_shares(algorithm, what: str, note: str) -> None:
+    """TRAIN, VALIDATION and TEST, shares of `what`; `note` says when they are not looked at."""
+    for name, words, share in SHARES:
+        algorithm.add(
+            real(name, f'Share of {words}', share, 0.0),
+            f'Share of the {what} for {words}; only the ratios of the shares matter. 0 leaves this split out. {note}',
+        )
 
 
 def add_seed(algorithm, what: str) -> None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from qgis.core import QgsProcessing, QgsProcessingException, QgsProcessingParameterMultipleLayers
+from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
 
 from ..engine.errors import EngineError
 from ..engine.jobs import NODATA_POLICIES, SourceSpec
-from ..plugin import inputs
 from . import parameters as shared
 from .base import tr
 from .sourcelist import SOURCE_KEYS, read_sources
@@ -113,18 +112,16 @@ def read(algorithm, parameters: dict, context) -> Tuple[SourceSpec, ...]:
     for number, suffix in enumerate(SUFFIXES, 1):
         if suffix and not parameters.get(f'INPUT{suffix}'):
             continue
-        layers = algorithm.parameterAsLayerList(parameters, f'INPUT{suffix}', context)
-        if not layers:
-            raise QgsProcessingException(tr('INPUT{}: no raster given, or none that can be read.').format(suffix))
         size = algorithm.parameterAsInt(parameters, f'PATCH_SIZE{suffix}', context)
-        nodata = shared.text_value(algorithm, parameters, f'NODATA{suffix}', context)
         policy = algorithm.parameterAsEnumString(parameters, f'NODATA_POLICY{suffix}', context) if suffix else _SAME
         found.append(
-            SourceSpec(
-                rasters=tuple(inputs.raster_path(layer) for layer in layers),
+            shared.source(
+                algorithm,
+                parameters,
+                context,
+                suffix,
                 name=f'source{number}',
                 patch_size=(size, size),
-                nodata=nodata or inputs.raster_nodata(layers),
                 nodata_policy='' if policy == _SAME else policy,
             )
         )

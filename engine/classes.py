@@ -63,6 +63,25 @@ def merge(*lists: Iterable[ClassDef]) -> Tuple[ClassDef, ...]:
     return tuple(out.values())
 
 
+def table_lines(path: str, what: str, columns: str = '') -> List[str]:
+    """The lines of a table in a text file.
+
+    Args:
+        what: what it should be, for messages, such as ``a table of classes``.
+        columns: follows that where the file does not exist.
+
+    Raises:
+        InputMissing, InputUnreadable: naming the file.
+    """
+    try:
+        with open(path, encoding='utf-8-sig', newline='') as file:
+            return file.read().splitlines()
+    except FileNotFoundError:
+        raise InputMissing(f'{path}: no such file. It should be {what}{columns}.') from None
+    except (OSError, ValueError) as error:
+        raise InputUnreadable(f'{path}: cannot be read as {what} ({error}).') from error
+
+
 def read_csv(path: str) -> Tuple[ClassDef, ...]:
     """Classes from a CSV table ``value,name,colour``.
 
@@ -72,13 +91,7 @@ def read_csv(path: str) -> Tuple[ClassDef, ...]:
     Raises:
         InputMissing, InputUnreadable: naming the file, the line and what is wrong there.
     """
-    try:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        raise InputMissing(f'{path}: no such file. It should be a table of classes: value,name,colour.') from None
-    except (OSError, ValueError) as error:
-        raise InputUnreadable(f'{path}: cannot be read as a table of classes ({error}).') from error
+    lines = table_lines(path, 'a table of classes', ': value,name,colour')
     first = next((line for line in lines if line.strip()), '')
     delimiter = max(';\t,', key=first.count)
     columns = ['value', 'name', 'colour']

@@ -56,10 +56,10 @@ class Window:
     def expand(self, left: int, top: int, right: int, bottom: int) -> Window:
         return Window(self.col - left, self.row - top, self.width + left + right, self.height + top + bottom)
 
-    def align(self, step: int) -> Window:
-        """The smallest window around this one whose edges are multiples of `step`."""
-        col, row = self.col // step * step, self.row // step * step
-        return Window(col, row, -(-self.right // step) * step - col, -(-self.bottom // step) * step - row)
+    def align(self, cols: int, rows: int) -> Window:
+        """The smallest window around this one whose edges are multiples of `cols` and `rows`."""
+        col, row = self.col // cols * cols, self.row // rows * rows
+        return Window(col, row, -(-self.right // cols) * cols - col, -(-self.bottom // rows) * rows - row)
 
     def shift(self, cols: int, rows: int) -> Window:
         return Window(self.col + cols, self.row + rows, self.width, self.height)

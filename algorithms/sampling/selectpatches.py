@@ -14,7 +14,6 @@ from ...plugin import inputs
 from .. import parameters as shared
 from ..base import QuadratAlgorithm, tr
 
-SHARES = (('TRAIN', 'training', 60), ('VALIDATION', 'validation', 20), ('TEST', 'test', 20))
 BY_CLASSES = ('stratified', 'balanced')
 BY_BLOCKS = ('blocks', *BY_CLASSES)
 
@@ -98,12 +97,9 @@ class SelectPatches(QuadratAlgorithm):
             'strategy the log counts the pixels of each class in each split. No-data is not counted, unless the '
             'symbology of the layer, or the file itself, has a name for it.',
         )
-        for name, words, share in SHARES:
-            self.add(
-                shared.real(name, f'Share of {words}', share, 0.0),
-                f'Share of the patches for {words}; only the ratios of the shares matter. 0 leaves this split out. '
-                'Not looked at by all; chessboard only leaves out splits of 0, and has no test split.',
-            )
+        shared.add_shares(
+            self, 'patches', 'Not looked at by all; chessboard only leaves out splits of 0, and has no test split.'
+        )
         self.add(
             QgsProcessingParameterRasterLayer('MASK', tr('Mask'), optional=True),
             'A raster on the very grid of the image, whose first band counts: patches lie wholly on pixels above 0. '
@@ -135,7 +131,7 @@ class SelectPatches(QuadratAlgorithm):
         chessboard = strategy == 'chessboard' or (
             strategy == 'balanced' and self.parameterAsBool(parameters, 'OTBTF', context)
         )
-        used = SHARES[:2] if chessboard else SHARES
+        used = shared.SHARES[:2] if chessboard else shared.SHARES
         if not any(self.parameterAsDouble(parameters, name, context) > 0 for name, _, _ in used):
             names = ', '.join(name for name, _, _ in used)
             return tr('One of the shares {} must be above 0.').format(names)
@@ -159,7 +155,7 @@ class SelectPatches(QuadratAlgorithm):
             self.legend = inputs.raster_legend(layer)
 
     def job(self, parameters, context, feedback):
-        train, validation, test = (self.parameterAsDouble(parameters, name, context) for name, _, _ in SHARES)
+        train, validation, test = (self.parameterAsDouble(parameters, name, context) for name, _, _ in shared.SHARES)
         return SelectPatchesJob(
             raster=self.raster,
             output=shared.output_path(self, parameters, 'OUTPUT', context),

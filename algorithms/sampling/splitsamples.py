@@ -14,7 +14,6 @@ from ...engine.jobs import SPLIT_STRATEGIES, SplitSamplesJob
 from ...plugin import inputs
 from .. import parameters as shared
 from ..base import QuadratAlgorithm, tr
-from .selectpatches import SHARES
 
 
 class SplitSamples(QuadratAlgorithm):
@@ -51,12 +50,7 @@ class SplitSamples(QuadratAlgorithm):
             'For group and kfold: the field that says what belongs together, such as the number of a polygon, a date '
             'or a tile. Features without a value in it are one group.',
         )
-        for name, words, share in SHARES:
-            self.add(
-                shared.real(name, f'Share of {words}', share, 0.0),
-                f'Share of the features for {words}; only the ratios of the shares matter. 0 leaves this split out. '
-                'kfold does not use the shares.',
-            )
+        shared.add_shares(self, 'features', 'kfold does not use the shares.')
         self.add(
             shared.integer('FOLDS', 'Number of folds', 5, 2),
             'For kfold: the folds are numbered from 1.',
@@ -80,7 +74,7 @@ class SplitSamples(QuadratAlgorithm):
         strategy = self.parameterAsEnumString(parameters, 'STRATEGY', context)
         if strategy == 'group' and not parameters.get('GROUP_FIELD'):
             return tr('GROUP_FIELD: the strategy group needs a field whose values say what belongs together.')
-        shares = [self.parameterAsDouble(parameters, name, context) for name, _, _ in SHARES]
+        shares = [self.parameterAsDouble(parameters, name, context) for name, _, _ in shared.SHARES]
         if strategy != 'kfold' and not any(share > 0 for share in shares):
             return tr('One of the shares TRAIN, VALIDATION and TEST must be above 0.')
         return ''
@@ -90,7 +84,7 @@ class SplitSamples(QuadratAlgorithm):
 
     def job(self, parameters, context, feedback):
         output = shared.output_path(self, parameters, 'OUTPUT', context)
-        train, validation, test = (self.parameterAsDouble(parameters, name, context) for name, _, _ in SHARES)
+        train, validation, test = (self.parameterAsDouble(parameters, name, context) for name, _, _ in shared.SHARES)
         return SplitSamplesJob(
             vector=self.samples or inputs.vector_export(self, parameters, 'INPUT', context, feedback, output, None),
             output=output,

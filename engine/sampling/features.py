@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..datasets.classtexts import class_text
 from ..errors import InputUnreadable, InvalidJob, LabelError, NoSamples
 from ..events import Reporter
 from ..gdalio import ogr
@@ -74,16 +75,14 @@ class ClassLayer:
 
     def _class_of(self, feature: ogr.Feature) -> str | None:
         """The class of a feature as text, None where it has none; whole numbers have no fraction."""
-        if not feature.IsFieldSetAndNotNull(self._index):
-            return None
-        if feature.GetFieldDefnRef(self._index).GetType() != ogr.OFTReal:
-            return feature.GetFieldAsString(self._index).strip() or None
-        number = feature.GetFieldAsDouble(self._index)
-        if np.isnan(number):
-            return None
-        if not number.is_integer():
-            raise LabelError(f'{self.path}, field {self._field!r}: {number:g} is no class; whole numbers or text are.')
-        return str(int(number))
+        if feature.GetFieldDefnRef(self._index).GetType() == ogr.OFTReal:
+            number = feature.GetFieldAsDouble(self._index)  # 0 where there is none
+            if np.isnan(number):
+                return None
+            if not number.is_integer():
+                where = f'{self.path}, field {self._field!r}'
+                raise LabelError(f'{where}: {number:g} is no class; whole numbers or text are.')
+        return class_text(feature, self._index)
 
     def feature(self, fid: int) -> ogr.Feature:
         """A feature by its number."""

@@ -9,7 +9,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from ..errors import InputMissing, InputUnreadable
+from ..classes import table_lines
+from ..errors import InputUnreadable
 
 _SEPARATORS = '\t;, '  # in the order in which they are tried
 _HEADER = ('#className', 'requiredSamples', 'totalSamples', 'rate')
@@ -156,13 +157,7 @@ def read_by_class(path: str) -> dict[str, int]:
     Raises:
         InputMissing, InputUnreadable: naming the file, the line and what is wrong there.
     """
-    try:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        raise InputMissing(f'{path}: no such file. It should be a table of classes and numbers of samples.') from None
-    except (OSError, ValueError) as error:
-        raise InputUnreadable(f'{path}: cannot be read as a table of classes and numbers ({error}).') from error
+    lines = table_lines(path, 'a table of classes and numbers', ' of samples')
     rows = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     rows = [(number, line) for number, line in rows if not line.startswith('#')]
     separator = next((mark for mark in _SEPARATORS if rows and mark in rows[-1][1]), ',')  # a header may have others

@@ -70,15 +70,7 @@ class Frame:
 
     def around(self, ground: Window) -> Window:
         """The window of the map that is computed for a part of it: in whole units, with the halo."""
-        left, top, right, bottom = self.halo
-        (col, width), (row, height) = (
-            (first // unit * unit, -(-(first + length) // unit) * unit - first // unit * unit)
-            for first, length, unit in (
-                (ground.col, ground.width, self.unit[0]),
-                (ground.row, ground.height, self.unit[1]),
-            )
-        )
-        return Window(col - left, row - top, width + left + right, height + top + bottom)
+        return ground.align(*self.unit).expand(*self.halo)
 
     def windows(self, window: Window) -> tuple[Window, ...]:
         """What is read of each source for a window of the map, in that source's pixels; it may reach over edges."""

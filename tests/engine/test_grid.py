@@ -33,7 +33,7 @@ def test_windows_against_sets_of_pixels():
         assert pixels(a.intersect(b)) == pixels(a) & pixels(b)
         assert a.intersect(b).empty == (not pixels(a) & pixels(b))
         assert a.contains(b) == (pixels(b) <= pixels(a))
-        aligned = a.align(3)
+        aligned = a.align(3, 3)
         assert aligned.contains(a) and all(
             v % 3 == 0 for v in (aligned.col, aligned.row, aligned.right, aligned.bottom)
         )

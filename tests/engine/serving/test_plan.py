@@ -34,7 +34,7 @@ def test_tiles_cover_the_image_once_and_windows_hold_what_they_need():
             covered[area.row : area.bottom, area.col : area.right] += 1
             assert ground == area.shift(part.col, part.row)
             unit = plan.unit[0]
-            needed = ground.align(unit).expand(*plan.halo)
+            needed = ground.align(unit, unit).expand(*plan.halo)
             assert window.contains(needed)
             assert (window.width, window.height) == plan.window
             assert not any(edge % unit for edge in (window.col, window.row, window.right, window.bottom))
