@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from typing import Optional, Sequence, Tuple
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingException,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
-    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
@@ -23,7 +22,7 @@ from qgis.core import (
 from ..engine.classes import read_csv
 from ..engine.errors import EngineError
 from ..engine.jobs import COMPRESSIONS, LAYOUTS, NODATA_POLICIES, ClassDef, LayoutOptions, SourceSpec
-from ..engine.model_package.card import read_card
+from ..engine.model_package.card import ITEM, read_card
 from ..plugin import inputs
 from .base import tr
 
@@ -80,10 +79,18 @@ def text_value(algorithm, parameters: dict, name: str, context) -> str:
 
 def optional_integer(algorithm, parameters: dict, name: str, context) -> Optional[int]:
     """The number of a parameter that may be left empty, or None."""
-    value = parameters.get(name)
-    if value is None or value == '' or not algorithm.parameterAsString(parameters, name, context):
-        return None
-    return algorithm.parameterAsInt(parameters, name, context)
+    given = _is_given(algorithm, parameters, name, context)
+    return algorithm.parameterAsInt(parameters, name, context) if given else None
+
+
+def optional_real(algorithm, parameters: dict, name: str, context) -> Optional[float]:
+    """The same of a number with a fraction."""
+    given = _is_given(algorithm, parameters, name, context)
+    return algorithm.parameterAsDouble(parameters, name, context) if given else None
+
+
+def _is_given(algorithm, parameters: dict, name: str, context) -> bool:
+    return parameters.get(name) not in (None, '') and bool(algorithm.parameterAsString(parameters, name, context))
 
 
 def optional_raster(algorithm, parameters: dict, name: str, context) -> str:
@@ -98,28 +105,14 @@ def optional_raster(algorithm, parameters: dict, name: str, context) -> str:
 INPUT, NODATA = 'INPUT', 'NODATA'
 
 
-def add_sources(algorithm, help_text: str = '') -> None:
-    """INPUT, the rasters of source 1, and NODATA."""
-    algorithm.add(
-        QgsProcessingParameterMultipleLayers(INPUT, tr('Input rasters'), QgsProcessing.SourceType.TypeRaster),
-        help_text
-        or 'The image: one raster, or several on the same grid, whose bands are stacked in the order given here.',
-    )
-
-
 def add_nodata(algorithm) -> None:
-    """NODATA, the no-data of source 1; apart from `add_sources`, since advanced parameters come last."""
+    """NODATA, the no-data of source 1."""
     algorithm.add(
         text(NODATA, 'No-data value of the input rasters'),
         'Empty takes what the files (or the settings of their layers) declare. Otherwise a number, "nan", or "none" '
         'for no no-data value; or one of these for each band, separated by blanks.',
         advanced=True,
     )
-
-
-def sources(algorithm, parameters: dict, context) -> Tuple[SourceSpec, ...]:
-    """The image sources that INPUT and NODATA describe; see `source`."""
-    return (source(algorithm, parameters, context),)
 
 
 def source(algorithm, parameters: dict, context, suffix: str = '', **details) -> SourceSpec:
@@ -184,7 +177,7 @@ def add_seed(algorithm, what: str) -> None:
     )
 
 
-def add_classes(algorithm, help_text: str) -> None:
+def add_classes(algorithm, help_text: str, advanced: bool = False) -> None:
     """CLASSES, a CSV of classes."""
     algorithm.add(
         QgsProcessingParameterFile(
@@ -195,6 +188,7 @@ def add_classes(algorithm, help_text: str) -> None:
             fileFilter=tr('Tables of classes') + ' (*.csv *.txt);;' + tr('All files') + ' (*)',
         ),
         help_text,
+        advanced,
     )
 
 
@@ -260,32 +254,76 @@ def layout_problem(algorithm, parameters: dict, context) -> str:
 # -- models -----------------------------------------------------------------------------------------------------------
 
 
+MODEL_HELP = (
+    'A model package: the folder that "Train a model" made, the item.json in it, or the folder as a .zip. Or the '
+    'folder of a SavedModel of TensorFlow 1 or 2, the saved_model.pb in it, or a .keras file of Keras 3. Or a '
+    'Tensor/IO bundle: its folder, the model.json in it, or its .zip.'
+)
+_SAVEDMODEL, _BUNDLE = 'saved_model.pb', 'model.json'
+
+
 def add_model(algorithm) -> None:
-    """MODEL, a model package. A file parameter, since a folder one takes no .zip; its filter lets folders pass too."""
+    """MODEL. A file parameter, since a folder one takes no .zip; its filter lets folders pass too."""
     algorithm.add(
         QgsProcessingParameterFile(
             'MODEL',
-            tr('Model package'),
+            tr('Model'),
             QgsProcessingParameterFile.Behavior.File,
-            fileFilter=tr('Model packages') + ' (item.json *.zip);;' + tr('All files') + ' (*)',
+            fileFilter=f'{tr("Models")} (item.json *.zip *.keras {_SAVEDMODEL} {_BUNDLE});;{tr("All files")} (*)',
         ),
-        'The folder that "Train a model" made, the item.json in it, or the folder as a .zip.',
+        MODEL_HELP,
     )
 
 
 def model(algorithm, parameters: dict, context) -> str:
-    """The path of the package that MODEL names: a folder or a .zip."""
-    path = os.path.abspath(algorithm.parameterAsFile(parameters, 'MODEL', context))
-    return os.path.dirname(path) if os.path.basename(path) == 'item.json' else path
+    """The path of the model that MODEL names: a folder or a file; see `model_path`."""
+    return model_path(algorithm.parameterAsFile(parameters, 'MODEL', context))
 
 
-def model_problem(algorithm, parameters: dict, context) -> str:
-    """What is wrong with the package that MODEL names, as one line; empty if nothing is. Reads its item.json."""
+def model_path(path: str) -> str:
+    """The absolute path of a model that is named by its folder, its file, or the one in its folder that says it is
+    one."""
+    path = os.path.abspath(path)
+    return os.path.dirname(path) if os.path.basename(path) in (ITEM, _SAVEDMODEL, _BUNDLE) else path
+
+
+def model_problem(name: str, path: str) -> str:
+    """What is wrong with a model, as one line; empty if nothing is, as far as names and a package's item.json tell.
+
+    Args:
+        name: of the parameter.
+        path: as `model_path` gives it.
+    """
+    if not os.path.exists(path):
+        return f'{name}: {path}: ' + tr('no such file or folder.')
+    if _is_bare(path):
+        return ''
+    if os.path.isdir(path) and not os.path.isfile(os.path.join(path, ITEM)):
+        return f'{name}: {path}: ' + tr(
+            'no model: no item.json, as in the folder that "Train a model" made, and no saved_model.pb in it.'
+        )
     try:
-        read_card(model(algorithm, parameters, context))
+        read_card(path)
     except EngineError as error:
-        return f'MODEL: {error}'
+        return f'{name}: {error}'
     return ''
+
+
+def _is_bare(path: str) -> bool:
+    """Whether a model without a package may lie at a path, as far as names tell."""
+    if not os.path.isdir(path):
+        return path.endswith('.keras') or _is_packed_bundle(path)
+    folders = [path, *(os.path.join(path, name) for name in os.listdir(path))]
+    return not os.path.isfile(os.path.join(path, ITEM)) and any(
+        os.path.isfile(os.path.join(folder, _SAVEDMODEL)) for folder in folders
+    )
+
+
+def _is_packed_bundle(path: str) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.count('/') == 1 and name.endswith(f'/{_BUNDLE}') for name in archive.namelist())
 
 
 # -- outputs -----------------------------------------------------------------------------------------------------------

@@ -99,19 +99,18 @@ def _source(item: Any, where: str, base: str, number: int, patch_size: int) -> S
     name = item.get('name', f'source{number}')
     if not isinstance(name, str) or not re.fullmatch('[A-Za-z][A-Za-z0-9_]*', name):
         raise InvalidJob(f'{where}: the name {name!r} should be a letter, then letters, digits and _.')
-    if not isinstance(item.get('placeholder', ''), str):
-        raise InvalidJob(f'{where}: "placeholder" should be a text.')
-    _pair(item.get('receptive_field', 1), f'{where}: "receptive_field"')
-    policy = item.get('nodata_policy', '')
-    if not isinstance(policy, str):
-        raise InvalidJob(f'{where}: "nodata_policy" should be a text.')
+    bands, names = _bands(item.get('bands', []), where)
+    field = item.get('receptive_field')
     return SourceSpec(
         rasters=_rasters(item['rasters'], where, base),
         name=name,
-        bands=_bands(item.get('bands', []), where),
+        bands=bands,
         patch_size=_pair(item.get('patch_size', patch_size), f'{where}: "patch_size"'),
         nodata=_nodata(item.get('nodata', ''), where),
-        nodata_policy=policy,
+        nodata_policy=_text(item, 'nodata_policy', where),
+        band_names=names,
+        placeholder=_text(item, 'placeholder', where),
+        receptive_field=(0, 0) if field is None else _pair(field, f'{where}: "receptive_field"'),
     )
 
 
@@ -119,10 +118,12 @@ def _zone_source(item: Any, where: str, base: str) -> SourceSpec:
     """One source of a zone: a path, a list of paths, or an object."""
     spec = item if isinstance(item, dict) else {'rasters': item}
     _check_keys(spec, _ZONE_SOURCE_KEYS, ('rasters',), where)
+    bands, names = _bands(spec.get('bands', []), where)
     return SourceSpec(
         rasters=_rasters(spec['rasters'], where, base),
-        bands=_bands(spec.get('bands', []), where),
+        bands=bands,
         nodata=_nodata(spec.get('nodata', ''), where),
+        band_names=names,
     )
 
 
@@ -163,11 +164,25 @@ def _vector(value: Any, where: str, base: str) -> VectorSpec:
     return VectorSpec(_path(path, where, base), layer)
 
 
-def _bands(value: Any, where: str) -> Tuple[int, ...]:
+def _bands(value: Any, where: str) -> Tuple[Tuple[int, ...], Tuple[str, ...]]:
+    """Numbers of bands, or their names; the other is empty."""
     bands = value if isinstance(value, list) else [value]
+    if all(isinstance(band, str) and band for band in bands):
+        return (), tuple(bands)
     if not all(_is_whole(band) and band > 0 for band in bands):
-        raise InvalidJob(f'{where}: "bands" should be a list of numbers from 1 on, and is {json.dumps(value)}.')
-    return tuple(bands)
+        raise InvalidJob(
+            f'{where}: "bands" should be a list of numbers from 1 on, or one of names, and is '
+            f'{json.dumps(value, ensure_ascii=False)}.'
+        )
+    return tuple(bands), ()
+
+
+def _text(item: Any, key: str, where: str) -> str:
+    """The text under a key; empty where there is none."""
+    value = item.get(key, '')
+    if not isinstance(value, str):
+        raise InvalidJob(f'{where}: "{key}" should be a text, and is {json.dumps(value)}.')
+    return value
 
 
 def _pair(value: Any, where: str) -> Tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 
 import numpy as np
@@ -117,10 +118,7 @@ class RasterStack:
                 names.append(band.GetDescription() or f'B{len(everything)}')
                 declared.append(band.GetNoDataValue())
                 dtypes.append(dtype_of(band, path))
-        for number in spec.bands:
-            if not 1 <= number <= len(everything):
-                raise BandMismatch(f'{spec.name}: no band {number}; the stack has {len(everything)} bands.')
-        chosen = [number - 1 for number in spec.bands] or range(len(everything))
+        chosen = _chosen(spec, names)
         self._bands = [everything[i] for i in chosen]
         self.bands = tuple(names[i] for i in chosen)
         self.nodata = parse_nodata(spec.nodata, [declared[i] for i in chosen])
@@ -191,6 +189,34 @@ class RasterStack:
         col, row = int(cols.min()), int(rows.min())
         inner = Window(col, row, int(cols.max()) + 1 - col, int(rows.max()) + 1 - row)
         return np.ascontiguousarray(self.read(inner)[np.ix_(rows - row, cols - col)])
+
+
+def _chosen(spec: SourceSpec, names: list[str]) -> list[int]:
+    """Places in a stack, whose bands have these names, of the bands that a source takes."""
+    if spec.bands and spec.band_names:
+        raise InvalidJob(f'{spec.name}: bands are chosen by number and by name; give one of the two.')
+    for number in spec.bands:
+        if not 1 <= number <= len(names):
+            raise BandMismatch(f'{spec.name}: no band {number}; the stack has {len(names)} bands.')
+    if spec.band_names:
+        return [_place(spec, names, name) for name in spec.band_names]
+    return [number - 1 for number in spec.bands] or list(range(len(names)))
+
+
+def _place(spec: SourceSpec, names: list[str], name: str) -> int:
+    """The place in a stack of the band of a name."""
+    there = [place for place, other in enumerate(names) if other == name]
+    if len(there) > 1:
+        numbers = ', '.join(str(place + 1) for place in there)
+        raise BandMismatch(
+            f'{spec.name}: several bands are called {name!r} ({numbers}); choose bands by their numbers.'
+        )
+    if not there:
+        by_lower = {other.lower(): other for other in names}
+        near = difflib.get_close_matches(name.lower(), by_lower, 3)
+        hint = f'; did you mean {" or ".join(repr(by_lower[other]) for other in near)}?' if near else '.'
+        raise BandMismatch(f'{spec.name}: no band {name!r}{hint} The bands are {", ".join(names)}.')
+    return there[0]
 
 
 def padded_index(start: int, count: int, length: int, padding: str = 'reflect') -> np.ndarray:

@@ -6,43 +6,34 @@ import collections
 import os
 from typing import Deque
 
-from qgis.core import (
-    QgsProcessingContext,
-    QgsProcessingLayerPostProcessorInterface,
-    QgsRasterLayer,
-)
+from qgis.core import QgsMapLayer, QgsProcessingContext, QgsProcessingLayerPostProcessorInterface
 
 
-class StyleClasses(QgsProcessingLayerPostProcessorInterface):
-    """Gives a loaded class map the style beside its file. Processing does not look for it; by itself it lists all
-    entries of the file's colour table, without names.
+class OwnStyle(QgsProcessingLayerPostProcessorInterface):
+    """Gives a loaded layer the style that comes with its file: a .qml beside it, or one in the GeoPackage.
 
-    Args:
-        style: path of the .qml.
+    Processing does not look for it; by itself it lists all entries of a raster's colour table, without names.
     """
 
-    def __init__(self, style: str) -> None:
-        super().__init__()
-        self._style = style
-
     def postProcessLayer(self, layer, context, feedback):
-        if isinstance(layer, QgsRasterLayer):
-            layer.loadNamedStyle(self._style)
+        if isinstance(layer, QgsMapLayer):
+            layer.loadDefaultStyle()
             layer.triggerRepaint()
 
 
-# QGIS holds no reference to them, and calls them when the algorithm is over and gone.
-_kept: Deque[StyleClasses] = collections.deque(maxlen=64)
+# QGIS calls them when the algorithm is over and gone, and the context deletes each: there is one for each layer, and
+# Python must not let go of it before.
+_kept: Deque[OwnStyle] = collections.deque(maxlen=64)
 
 
-def present(context: QgsProcessingContext, path: str, name: str, group: str = '', classes: bool = False) -> None:
+def present(context: QgsProcessingContext, path: str, name: str, group: str = '', styled: bool = False) -> None:
     """Say how an output appears in the project, if Processing is going to load it.
 
     Args:
         path: the file.
         name: of the layer, unless the user, or a model, has given it one.
         group: of the layer tree; needs QGIS 3.32.
-        classes: it is a class map with a .qml beside it.
+        styled: a style comes with the file.
     """
     for loaded in context.layersToLoadOnCompletion():
         if os.path.abspath(loaded) != os.path.abspath(path):
@@ -52,6 +43,6 @@ def present(context: QgsProcessingContext, path: str, name: str, group: str = ''
             details.name = name
         if group and hasattr(details, 'groupName'):
             details.groupName = group
-        if classes:
-            _kept.append(StyleClasses(os.path.splitext(path)[0] + '.qml'))
+        if styled:
+            _kept.append(OwnStyle())
             details.setPostProcessor(_kept[-1])

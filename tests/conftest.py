@@ -37,6 +37,18 @@ def cache(tmp_path_factory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB."""
+    folder = tmp_path / 'disk'
+    folder.mkdir()
+    command = ['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', str(folder)]
+    if os.name != 'posix' or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip('no right to mount a file system')
+    yield folder
+    subprocess.run(['umount', str(folder)], check=True)
+
+
 @pytest.fixture(scope='session')
 def shared() -> Path:
     """The folder of the shared data."""

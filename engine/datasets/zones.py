@@ -82,8 +82,13 @@ def open_zones(job: ExtractPatchesJob) -> list[OpenZone]:
 
 def _like(spec: SourceSpec, first: SourceSpec) -> SourceSpec:
     """A source of a zone, with what it leaves open as in the first zone."""
+    chosen = spec if spec.bands or spec.band_names else first
     return dataclasses.replace(
-        first, rasters=spec.rasters, bands=spec.bands or first.bands, nodata=spec.nodata or first.nodata
+        first,
+        rasters=spec.rasters,
+        bands=chosen.bands,
+        band_names=chosen.band_names,
+        nodata=spec.nodata or first.nodata,
     )
 
 

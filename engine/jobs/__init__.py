@@ -38,22 +38,41 @@ from .sampling import (
     SelectSamplesJob,
     SplitSamplesJob,
 )
-from .serving import AUGMENTATIONS, RUNTIMES, DescribeJob, ServeJob
+from .serving import (
+    AUGMENTATIONS,
+    BLENDS,
+    CONNECTIVITIES,
+    MODES,
+    OUTPUT_TYPES,
+    PADDINGS,
+    PRECISIONS,
+    PROBABILITY_TYPES,
+    RUNTIMES,
+    DescribeJob,
+    ServeJob,
+)
 from .setup import CheckEngineJob
 from .training import ARCHITECTURES, CLASS_WEIGHTS, TASKS, TrainJob, TrainOptions
 
 __all__ = [
     'ARCHITECTURES',
     'AUGMENTATIONS',
+    'BLENDS',
     'BORDERS',
     'CHECKS',
     'CLASS_WEIGHTS',
     'COMPRESSIONS',
+    'CONNECTIVITIES',
     'IMAGE_RATES',
     'LABEL_STRATEGIES',
     'LAYOUTS',
+    'MODES',
     'NODATA_POLICIES',
+    'OUTPUT_TYPES',
+    'PADDINGS',
     'PATCH_STRATEGIES',
+    'PRECISIONS',
+    'PROBABILITY_TYPES',
     'RUNTIMES',
     'SAMPLERS',
     'SAMPLE_STRATEGIES',

@@ -23,10 +23,14 @@ class SourceSpec:
         rasters: paths or anything GDAL opens, stacked by band in this order.
         name: the name of the network's input fed from this source.
         bands: bands of the stack to use, counted from 1; empty for all.
+        band_names: the same by name, in place of `bands`.
         patch_size: (columns, rows) in pixels of this source, where patches are cut.
         nodata: text: empty for what the files declare, ``none`` for no no-data value, a number, ``nan``,
             or one of these a band, separated by blanks or commas.
-        nodata_policy: of this source where patches are cut; empty: that of the job.
+        nodata_policy: of this source; empty: that of the job, or of the model.
+        placeholder: the input of the model that a map is made with; empty: `name` where the model has such an input,
+            else by order.
+        receptive_field: (columns, rows) of pixels that the model looks at, where a map is made; 0: as the model says.
     """
 
     rasters: Tuple[str, ...]
@@ -35,6 +39,9 @@ class SourceSpec:
     patch_size: Tuple[int, int] = (64, 64)
     nodata: str = ''
     nodata_policy: str = ''
+    band_names: Tuple[str, ...] = ()
+    placeholder: str = ''
+    receptive_field: Tuple[int, int] = (0, 0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,7 +115,7 @@ def qml(classes: Sequence[ClassDef]) -> str:
         classes: as `styled` gives them.
     """
     entries = ''.join(
-        f'        <paletteEntry value="{item.value}" label="{_attribute(item.name)}" color="{item.colour}" '
+        f'        <paletteEntry value="{item.value}" label="{attribute(item.name)}" color="{item.colour}" '
         'alpha="255"/>\n'
         for item in classes
     )
@@ -132,6 +132,6 @@ def qml(classes: Sequence[ClassDef]) -> str:
     )
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
     """Text as the value of an XML attribute, without the control characters that XML does not allow."""
     return html.escape(re.sub(r'[\x00-\x1f\x7f\ufffe\uffff]+', ' ', text))

@@ -2,6 +2,7 @@
 
 Until then everything that belongs to it lies in the folder ``<name>.part`` beside it: the file, its sidecars, a
 journal of what is done, and ``job.json``, which says what is being made there and marks the folder as one of ours.
+Other forms of the file, of which one may be published in its place, lie there in folders of their own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from .journal import FILE as JOURNAL
 
 MARKER = 'job.json'
 EXTENSIONS = ('.tif', '.tiff')
-_DERIVED = ('.aux.xml', '.ovr', '.msk')  # GDAL would take those of a former file for the new one's
+POLYGONS = 'POLYGONS'  # the parameter that names a vector file
+# GDAL, or SQLite, would take those of a former file for the new one's.
+_DERIVED = ('.aux.xml', '.ovr', '.msk', '-journal', '-wal', '-shm')
 
 
 def check_outputs(outputs: dict[str, str], inputs: Iterable[str]) -> None:
@@ -31,12 +34,16 @@ def check_outputs(outputs: dict[str, str], inputs: Iterable[str]) -> None:
 
     Raises:
         InvalidJob: the same file twice.
-        OutputRefused: no GeoTIFF, an input, a folder, or in a folder that does not exist.
+        OutputRefused: no GeoTIFF (for polygons: no GeoPackage), an input, a folder, or in a folder that does not exist.
     """
     taken: dict[str, str] = {}
     read = {_key(path) for path in inputs}
     for name, path in outputs.items():
-        if os.path.splitext(path)[1].lower() not in EXTENSIONS:
+        extension = os.path.splitext(path)[1].lower()
+        if name == POLYGONS:
+            if extension != '.gpkg':
+                raise OutputRefused(f'{name} {path}: polygons are GeoPackage files; give a name that ends in .gpkg.')
+        elif extension not in EXTENSIONS:
             raise OutputRefused(f'{name} {path}: maps are GeoTIFF files; give a name that ends in .tif.')
         if _key(path) in taken:
             raise InvalidJob(f'{name} and {taken[_key(path)]} are the same file, {path}; give two names.')
@@ -64,6 +71,7 @@ class PartFolder:
     Attributes:
         keep: leave the folder on exit, for a later run to go on with. What an earlier run left is kept until `begin`
             says otherwise.
+        result: which file is published; `file`, unless another form of it was made (see `stage`).
 
     Raises, on entry:
         OutputRefused, DiskFull: nothing can be written there, or something that is not ours has the folder's name.
@@ -73,6 +81,7 @@ class PartFolder:
         self.path = os.path.abspath(path)
         self.folder = self.path + '.part'
         self.keep = False
+        self.result = self.file
 
     @property
     def file(self) -> str:
@@ -112,31 +121,64 @@ class PartFolder:
         """Clear the folder and say what is made in it from now on."""
         self.keep = False
         try:
+            self.clear_stages()
             for name in os.listdir(self.folder):
                 os.remove(os.path.join(self.folder, name))
             self._mark(state)
         except OSError as error:
             raise write_error(self.path, error) from error
 
+    def stage(self, name: str) -> str:
+        """Where to write another form of the file, with sidecars of its own: in an empty folder of that name."""
+        folder = os.path.join(self.folder, name)
+        try:
+            if os.path.isdir(folder):
+                shutil.rmtree(folder)
+            os.mkdir(folder)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        return os.path.join(folder, os.path.basename(self.path))
+
+    def clear_stages(self) -> None:
+        """Remove all other forms of the file, such as a run that was ended leaves."""
+        self.result = self.file
+        try:
+            for entry in os.scandir(self.folder):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
     def publish(self) -> None:
-        """Give everything in the folder its final place: sidecars first, the file itself last.
+        """Give `result` and all sidecars their final place: sidecars first, the file itself last.
 
         Raises:
             OutputRefused: a file there cannot be replaced.
         """
-        own = os.path.basename(self.path)
-        names = sorted(set(os.listdir(self.folder)) - {MARKER, JOURNAL, own})
         target = os.path.dirname(self.path)
         try:
-            _sync(self.file)
+            sidecars = self._sidecars()
+            names = {os.path.basename(path) for path in sidecars}
+            _sync(self.result)
             for stale in (self.path + extension for extension in _DERIVED):
                 if os.path.exists(stale) and os.path.basename(stale) not in names:
                     os.remove(stale)
-            for name in [*names, own]:
-                os.replace(os.path.join(self.folder, name), os.path.join(target, name))
+            for path in [*sidecars, self.result]:
+                os.replace(path, os.path.join(target, os.path.basename(path)))
             self.keep = False
         except OSError as error:
             raise write_error(self.path, error) from error
+
+    def _sidecars(self) -> list[str]:
+        """What is published beside the result: what lies beside it, and what lies in the folder itself and was not
+        derived from the file in its first form."""
+        own = os.path.basename(self.path)
+        home = os.path.dirname(self.result)
+        not_published = {MARKER, JOURNAL, own}
+        if home == self.folder:
+            return _files(self.folder, not_published)
+        not_published.update(own + extension for extension in _DERIVED)
+        return _files(self.folder, not_published) + _files(home, {own})
 
     def _remove(self) -> None:
         # What cannot be removed is of no harm, and must not hide the error that led here; the next run clears it.
@@ -155,6 +197,12 @@ class PartFolder:
             raise OutputRefused(
                 f'{self.folder}: would be needed, but is not of Quadrat; move it, or give another name.'
             )
+
+
+def _files(folder: str, without: set[str]) -> list[str]:
+    """The files in a folder, in the order of their names."""
+    paths = (os.path.join(folder, name) for name in sorted(set(os.listdir(folder)) - without))
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def _sync(path: str) -> None:

@@ -8,15 +8,16 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from ..errors import EngineError, InvalidJob, OutputRefused
 from ..gdalio import config, gdal, gdal_type, open_raster, osr, write_error
 from ..grid import Grid, Window
+from .checking import check_blocks
 from .part import PartFolder
 
+MOST_THREADS = 4
 _PIXEL_GRID = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)  # what stands for "not georeferenced"
 
 
@@ -27,20 +28,24 @@ class RasterSpec:
     Attributes:
         grid: where its pixels lie.
         dtype: of the pixels.
-        nodata: NaN for floats that have none.
+        nodata: the value of pixels without data; None: the file names none.
         bands: descriptions of the bands; their number is that of the bands.
         block: (columns, rows) of a block, multiples of 16.
         options: creation options ``KEY=VALUE`` of the user's, which win over ours.
         metadata: goes into the file.
+        scale, offset: what a pixel stands for is its value times scale plus offset; in the file where they are not 1
+            and 0.
     """
 
     grid: Grid
     dtype: np.dtype
-    nodata: float
+    nodata: float | None
     bands: tuple[str, ...]
     block: tuple[int, int]
     options: tuple[str, ...] = ()
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    scale: float = 1.0
+    offset: float = 0.0
 
 
 def parse_options(options: Sequence[str]) -> dict[str, str]:
@@ -84,6 +89,78 @@ def block_option(options: Sequence[str]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
+def create_raster(path: str, spec: RasterSpec, dress: Callable[[gdal.Dataset], None] | None = None) -> gdal.Dataset:
+    """A new raster without pixels, open for update.
+
+    Args:
+        path: of the file.
+        spec: what it is to be.
+        dress: called with the dataset, to give it colours and names.
+
+    Raises:
+        InvalidJob: GDAL warns of the creation options.
+        RuntimeError: it cannot be made.
+    """
+    gdal.ErrorReset()
+    dataset = gdal.GetDriverByName('GTiff').Create(
+        path,
+        spec.grid.width,
+        spec.grid.height,
+        len(spec.bands),
+        gdal_type(spec.dtype),
+        [f'{key}={value}' for key, value in _all_options(spec).items()],
+    )
+    if gdal.GetLastErrorType() == gdal.CE_Warning:
+        raise InvalidJob(f'Creation options {", ".join(spec.options)}: {gdal.GetLastErrorMsg()}')
+    _describe(dataset, spec)
+    if dress is not None:
+        dress(dataset)
+    dataset.FlushCache()  # so that a killed run leaves the names of classes too
+    return dataset
+
+
+def _all_options(spec: RasterSpec) -> dict[str, str]:
+    """The creation options of a raster: the user's, and ours where they leave the choice."""
+    given = parse_options(spec.options)
+    options = {
+        'TILED': 'YES',
+        'BLOCKXSIZE': str(spec.block[0]),
+        'BLOCKYSIZE': str(spec.block[1]),
+        'COMPRESS': 'DEFLATE',
+        'SPARSE_OK': 'TRUE',
+        'BIGTIFF': 'IF_SAFER',
+        'INTERLEAVE': 'PIXEL',
+        'NUM_THREADS': str(threads()),
+    }
+    if spec.dtype.kind == 'f' and given.get('COMPRESS', 'DEFLATE').upper() == 'DEFLATE':
+        # Higher levels take twice the time and save less than a hundredth of such data.
+        options.update(PREDICTOR='3', ZLEVEL='1')
+    options.update(given)
+    return options
+
+
+def threads() -> int:
+    """How many threads compress the blocks of a tile: more than a tile has blocks would be of no use."""
+    return min(os.cpu_count() or 1, MOST_THREADS)
+
+
+def _describe(dataset: gdal.Dataset, spec: RasterSpec) -> None:
+    """Everything about a raster but its pixels, colours and names."""
+    if spec.grid.transform != _PIXEL_GRID:
+        dataset.SetGeoTransform(spec.grid.transform)
+    if spec.grid.crs:
+        dataset.SetSpatialRef(osr.SpatialReference(wkt=spec.grid.crs))
+    dataset.SetMetadata(spec.metadata)
+    for number, name in enumerate(spec.bands, 1):
+        band = dataset.GetRasterBand(number)
+        band.SetDescription(name)
+        if spec.nodata is not None:
+            band.SetNoDataValue(spec.nodata)
+        if (spec.scale, spec.offset) != (1, 0):
+            band.SetScale(spec.scale)
+            band.SetOffset(spec.offset)
+
+
 class RasterWriter:
     """Writes one raster. A context manager; without `finish` and `publish` nothing gets the raster's name.
 
@@ -116,27 +193,10 @@ class RasterWriter:
         try:
             # Names of classes are kept in an .aux.xml, which is off everywhere else.
             with config(GDAL_PAM_ENABLED='YES'):
-                self._dataset = self._create() if self._new else self._reopen()
+                self._dataset = create_raster(self._part.file, self._spec, self._dress) if self._new else self._reopen()
         except RuntimeError as error:
             raise self._error(error) from error
         return self
-
-    def _create(self) -> gdal.Dataset:
-        spec = self._spec
-        gdal.ErrorReset()
-        dataset = gdal.GetDriverByName('GTiff').Create(
-            self._part.file,
-            spec.grid.width,
-            spec.grid.height,
-            len(spec.bands),
-            gdal_type(spec.dtype),
-            [f'{key}={value}' for key, value in self._options().items()],
-        )
-        if gdal.GetLastErrorType() == gdal.CE_Warning:
-            raise InvalidJob(f'Creation options {", ".join(spec.options)}: {gdal.GetLastErrorMsg()}')
-        self._describe(dataset)
-        dataset.FlushCache()  # so that a killed run leaves the names of classes too
-        return dataset
 
     def _reopen(self) -> gdal.Dataset:
         """The raster that an earlier run began."""
@@ -218,51 +278,13 @@ class RasterWriter:
             raise ValueError('the raster is not open')
         return self._dataset
 
-    def _options(self) -> dict[str, str]:
-        """All creation options."""
-        given = parse_options(self._spec.options)
-        options = {
-            'TILED': 'YES',
-            'BLOCKXSIZE': str(self._spec.block[0]),
-            'BLOCKYSIZE': str(self._spec.block[1]),
-            'COMPRESS': 'DEFLATE',
-            'SPARSE_OK': 'TRUE',
-            'BIGTIFF': 'IF_SAFER',
-            'INTERLEAVE': 'PIXEL',
-        }
-        if self._spec.dtype.kind == 'f' and given.get('COMPRESS', 'DEFLATE').upper() == 'DEFLATE':
-            # Higher levels take twice the time and save less than a hundredth of such data.
-            options.update(PREDICTOR='3', ZLEVEL='1')
-        options.update(given)
-        return options
-
-    def _describe(self, dataset: gdal.Dataset) -> None:
-        """Everything about the raster but its pixels."""
-        spec = self._spec
-        if spec.grid.transform != _PIXEL_GRID:
-            dataset.SetGeoTransform(spec.grid.transform)
-        if spec.grid.crs:
-            dataset.SetSpatialRef(osr.SpatialReference(wkt=spec.grid.crs))
-        dataset.SetMetadata(spec.metadata)
-        for number, name in enumerate(spec.bands, 1):
-            band = dataset.GetRasterBand(number)
-            band.SetDescription(name)
-            band.SetNoDataValue(spec.nodata)
-        if self._dress is not None:
-            self._dress(dataset)
-
     def _check(self, dataset: gdal.Dataset) -> None:
         """Raise where the finished file is not what was written: size, bands, blocks, and the pixels of the last."""
         spec = self._spec
         found = dataset.RasterXSize, dataset.RasterYSize, dataset.RasterCount
         if found != (spec.grid.width, spec.grid.height, len(spec.bands)):
             raise OutputRefused(f'the finished file has {found} columns, rows and bands')
-        length = os.path.getsize(self._part.file)
-        separate = dataset.GetMetadataItem('INTERLEAVE', 'IMAGE_STRUCTURE') == 'BAND'
-        for number in range(1, len(spec.bands) + 1 if separate else 2):
-            band = dataset.GetRasterBand(number)
-            for block in self._written:
-                _check_block(band, block, length)
+        check_blocks(dataset, self._part.file, self._written)
         if self._last is not None:
             area, pixels = self._last
             again = np.empty((len(spec.bands), area.height, area.width), spec.dtype)
@@ -275,12 +297,3 @@ class RasterWriter:
 
     def _error(self, error: Exception) -> EngineError:
         return write_error(self._part.path, error)
-
-
-def _check_block(band: gdal.Band, block: tuple[int, int], length: int) -> None:
-    """Raise where a block with data is not in the file of so many bytes."""
-    values: list[Any] = [
-        band.GetMetadataItem(f'BLOCK_{item}_{block[0]}_{block[1]}', 'TIFF') for item in ('OFFSET', 'SIZE')
-    ]
-    if None in values or int(values[0]) + int(values[1]) > length:
-        raise OutputRefused(f'block {block} of the finished file is missing')

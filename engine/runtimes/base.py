@@ -9,12 +9,10 @@ import numpy as np
 
 from ..errors import InvalidJob
 from ..events import Reporter
-from ..jobs import RUNTIMES
+from ..jobs import PRECISIONS, RUNTIMES
 from .spec import TAGS, ModelSpec, TensorInfo
 
-__all__ = ['PRECISIONS', 'ModelSpec', 'Runtime', 'TensorInfo', 'load']
-
-PRECISIONS = ('float32', 'bfloat16')
+__all__ = ['ModelSpec', 'Runtime', 'TensorInfo', 'load']
 
 
 class Runtime(Protocol):

@@ -27,7 +27,7 @@ from .windows import random_windows, report_error
 TOLERANCE = 1e-5  # relative to the largest value, or absolute below 1: of results in float32
 TIES = 1e-3  # share of whole numbers, such as classes, that may differ where two are nearly equally likely
 _SHAPES = 3  # of inputs, that a model is kept ready for
-_VERSION = 1  # of what is kept
+_VERSION = 2  # of what is kept
 _ABOUT, _MODEL, _WEIGHTS = 'about.json', 'model.xml', 'model.bin'
 
 
@@ -66,7 +66,12 @@ class OpenVINORuntime:
         }
         self._results = {name: about['outputs'][name]['tensor'] for name in self.outputs}
         self._core, self._model = core, model
-        self._options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
+        self._options = {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_PRECISION_HINT': 'f32',
+            # Bound to processors, the model's threads would wait where others read and write beside them.
+            'ENABLE_CPU_PINNING': 'NO',
+        }
         if threads:
             self._options['INFERENCE_NUM_THREADS'] = str(threads)
         self._compiled: dict[tuple[tuple[int, ...], ...], Any] = {}

@@ -20,6 +20,7 @@ UNITS = (64, 60, 56)  # sizes tried are multiples of these, and so of the stride
 _BANDS = (1, 3, 4, 2)  # tried where an input leaves them open
 _LARGEST_SCALE = 64  # larger numbers come about where sizes are no multiples of a stride
 _ENLARGED = (1, 2, 4, 8)
+_FAR = 5  # times the growth that windows are tried with
 _NARROWED = (8, 4, 2)
 # Sizes tried for networks that take windows of one size only and do not say which.
 _SINGLE = (*range(1, 65), *range(72, 257, 8), 224, 299, 384, 512)
@@ -129,11 +130,17 @@ def _shapes(images: Images, outputs: Sequence[str], side: int, growth: int = 0) 
     growth = growth or side
     sizes = ((side, side), (side + growth, side), (side, side + growth), (side + 2 * growth, side))
     results = [images.run(images.plain(*size, 1)) for size in sizes]
-    return {name: _shape(name, [result[name] for result in results], side, growth) for name in outputs}
+    # Sizes may grow evenly for a while where they are no multiples of a stride.
+    try:
+        far = images.run(images.plain(side + _FAR * growth, side, 1))
+    except ModelError:  # too much memory, as smaller ones have been computed
+        far = {}
+    return {name: _shape(name, [result[name] for result in results], far.get(name), side, growth) for name in outputs}
 
 
-def _shape(name: str, values: list[np.ndarray], side: int, growth: int) -> Shape | None:
-    """From the output for a square window, a wider, a higher, and a still wider one."""
+def _shape(name: str, values: list[np.ndarray], far: np.ndarray | None, side: int, growth: int) -> Shape | None:
+    """From the output for a square window, one wider by `growth`, one higher, one twice as much wider, and if there is
+    one, for one `_FAR` times as much wider."""
     counts = [_counts(array) for array in values]
     if min(min(pair) for pair in counts) < 1:
         raise ModelError(f'the output {name} has the shape {values[0].shape}')
@@ -143,9 +150,11 @@ def _shape(name: str, values: list[np.ndarray], side: int, growth: int) -> Shape
         (rows, cols), wider, higher, widest = counts[0], counts[1][1], counts[2][0], counts[3][1]
         scales = Fraction(wider - cols, growth), Fraction(higher - rows, growth)
         even = widest - wider == wider - cols
+        even &= far is None or _counts(far)[1] - cols == _FAR * (wider - cols)
     else:  # all pixels in one row: their number is that of the columns times that of the rows
         square, wider, higher, widest = (pair[0] for pair in counts)
         even = widest - wider == wider - square
+        even &= far is None or _counts(far)[0] - square == _FAR * (wider - square)
         lengths = [_length(side, growth, Fraction(count, square)) for count in (wider, higher)]
         area = Fraction(square) / (lengths[0] * lengths[1])
         scale = Fraction(math.isqrt(area.numerator), math.isqrt(area.denominator))

@@ -15,7 +15,6 @@ from .field import measure
 from .geometry import Geometry
 from .spec import ModelSpec
 from .strips import COUNT
-from .tensorflow import TensorFlowRuntime
 
 LIMIT = 2 << 30  # bytes that computing a batch of strips may take
 _VERSION = 1  # of what is kept
@@ -46,6 +45,8 @@ def survey(
                 return {name: Geometry.from_dict(item) for name, item in json.load(file).items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reporter.log(f'{place}: a damaged measurement is made anew ({error}).', detail=True)
+    from .tensorflow import TensorFlowRuntime
+
     reporter.progress(0.0, 'measuring the receptive field')
     runtime = TensorFlowRuntime(spec, device='cpu', reporter=reporter)
     network, inputs = runtime.visible()

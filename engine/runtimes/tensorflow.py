@@ -96,7 +96,8 @@ class TensorFlowRuntime:
             with tf.device(self._device), _shorter(tf, self._lower):
                 tensors = {**self._constants, **{name: tf.constant(array) for name, array in arrays.items()}}
                 values = function(*(tensors[name] for name in self.graph.feeds))
-            results = {name: value.numpy() for name, value in zip(self.outputs, values)}
+            # Not by numpy(), which copies.
+            results = {name: np.asarray(value) for name, value in zip(self.outputs, values)}
         except tf.errors.ResourceExhaustedError as error:
             raise OutOfMemory(
                 f'Not enough memory for TensorFlow to compute {sizes_of(arrays)} values at once. Use a smaller '

@@ -10,7 +10,7 @@ from ..grid import Window
 from .frame import Frame
 from .plan import Tile
 from .reading import Part
-from .symmetries import Runs
+from .ways import Piece, Way
 
 
 class Computing:
@@ -18,13 +18,13 @@ class Computing:
     the plan, and so the map and its journal, stay the same.
 
     Args:
-        network: the network.
+        way: how windows are computed.
         frame: of the map.
         reporter: hears of pieces.
     """
 
-    def __init__(self, network: Runs, frame: Frame, reporter: Reporter) -> None:
-        self._network, self._frame, self._reporter = network, frame, reporter
+    def __init__(self, way: Way, frame: Frame, reporter: Reporter) -> None:
+        self._way, self._frame, self._reporter = way, frame, reporter
         self._halvings = 0
 
     def run(self, tiles: list[tuple[Tile, Part]]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -34,9 +34,8 @@ class Computing:
             OutOfMemory: even the smallest piece is too much.
         """
         if not self._halvings:
-            window = tiles[0][0].window
             try:
-                values = self._network.run([part.pixels for _, part in tiles], (window.width, window.height))
+                values = self._way.run([_whole(tile, part) for tile, part in tiles])
                 return [(value[tile.inner], part.valid) for value, (tile, part) in zip(values, tiles)]
             except OutOfMemory as error:
                 if len(tiles) == 1:
@@ -48,8 +47,9 @@ class Computing:
         while True:
             values: np.ndarray | None = None
             try:
+                whole = _whole(tile, part)
                 for piece in self._cut(tile.ground, self._halvings):
-                    found = self._piece(piece, tile.window, part.pixels)
+                    found = self._piece(piece, whole)
                     if values is None:
                         values = np.empty((tile.ground.height, tile.ground.width, found.shape[-1]), found.dtype)
                     row, col = piece.row - tile.ground.row, piece.col - tile.ground.col
@@ -59,16 +59,12 @@ class Computing:
             except OutOfMemory as error:
                 self._halve(error, tile.ground)
 
-    def _piece(self, piece: Window, whole: Window, pixels: tuple[np.ndarray, ...]) -> np.ndarray:
-        """The values of a piece of a tile, from what was read for the window `whole`."""
-        window = self._frame.around(piece)
-        cuts = []
-        for around, mine, array in zip(self._frame.windows(whole), self._frame.windows(window), pixels):
-            row, col = mine.row - around.row, mine.col - around.col
-            cuts.append(np.ascontiguousarray(array[row : row + mine.height, col : col + mine.width]))
-        values = self._network.run([tuple(cuts)], (window.width, window.height))[0]
-        row, col = piece.row - window.row, piece.col - window.col
-        return values[row : row + piece.height, col : col + piece.width]
+    def _piece(self, ground: Window, whole: Piece) -> np.ndarray:
+        """The values of a part of the map, from what was read around it."""
+        window = self._frame.around(ground)
+        values = self._way.run([whole.cut(window, self._frame)])[0]
+        row, col = ground.row - window.row, ground.col - window.col
+        return values[row : row + ground.height, col : col + ground.width]
 
     def _cut(self, ground: Window, halvings: int) -> list[Window]:
         """A window of the map cut in halves across its longer side, again and again, at multiples of the unit."""
@@ -104,3 +100,10 @@ class Computing:
             f'Not enough memory for a tile at once: tiles are computed in {2**self._halvings} pieces from here on. The '
             'map is the same; a smaller TILE_SIZE would be faster.'
         )
+
+
+def _whole(tile: Tile, part: Part) -> Piece:
+    """All of a tile's window, of which what is valid in the tile is wanted."""
+    wanted = np.zeros((tile.window.height, tile.window.width), bool)
+    wanted[tile.inner] = part.valid
+    return Piece(tile.window, part.pixels, wanted)

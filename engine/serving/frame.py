@@ -3,10 +3,10 @@
 Along each axis a map has a *step* over each source: source pixels for one pixel of the map, a ratio of whole numbers.
 A model computes windows of the map whose edges are multiples of a *unit*, so that every pixel meets it in the same
 phase whatever the tiling; it may need a *halo* of further pixels of the map around, which are dropped; and for a window
-it reads a fixed number of source pixels *before* and *after* it.
+it reads a fixed number of source pixels *beyond* those under it.
 
-A network that keeps the size of its input (padding with zeros, say) has a halo, and needs nothing before and after. One
-that gives fewer pixels than it takes has no halo, and does.
+A network that keeps the size of its input (padding with zeros, say) has a halo, and needs nothing beyond. One that
+gives fewer pixels than it takes has no halo, and does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import numpy as np
 
 from ..errors import GridMismatch, InvalidJob
 from ..grid import Grid, Relation, Window
-from ..model_package.card import ReceptiveField
+from ..runtimes.geometry import InputGeometry
+
+Pair = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,28 +29,33 @@ class Along:
     """How a source lies under the map along one axis, in pixels of the source.
 
     Attributes:
-        start: where the first pixel of the map starts.
+        start: where the ground of the map's first pixel starts.
         step: source pixels for one pixel of the map.
-        before, after: pixels that a window needs besides those under it.
-        patches: there is a patch for each pixel of the map, and `start` is where the centre of the first one lies.
+        origin: where what is read for the map's first pixel starts.
+        beyond: pixels that are read more than a window of the map is long; of a patch, all but one.
+        patches: a patch is read for each pixel of the map, whatever the step.
     """
 
     start: Fraction
     step: Fraction
-    before: int = 0
-    after: int = 0
+    origin: Fraction
+    beyond: int = 0
     patches: bool = False
 
     def window(self, first: int, last: int) -> tuple[int, int]:
         """The source's first pixel, and the one past the last, for pixels `first` to before `last` of the map."""
         if self.patches:
-            return self.patch(first), self.patch(last - 1) + self.before + 1 + self.after
-        low, high = self.start + first * self.step, self.start + last * self.step
-        return math.floor(low) - self.before, math.ceil(high) + self.after
+            return self.first(first), self.first(last - 1) + 1 + self.beyond
+        return self.first(first), math.ceil(self.origin + last * self.step) + self.beyond
 
-    def patch(self, pixel: int) -> int:
-        """The source's first pixel of the patch for a pixel of the map."""
-        return math.floor(self.start + pixel * self.step) - self.before
+    def first(self, pixel: int) -> int:
+        """The first pixel that is read for a pixel of the map."""
+        return math.floor(self.origin + pixel * self.step)
+
+
+def plainly(start: Fraction, step: Fraction) -> Along:
+    """What lies right under the map."""
+    return Along(start, step, start)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +68,15 @@ class Frame:
         unit: windows of the map start and end at multiples of it.
         halo: what is computed around a window and dropped, in pixels of the map: left, top, right, bottom; multiples
             of `unit`.
+        blocks: of each source what is read for a unit of the map, where the unit has data if anything of that has;
+            empty: a pixel of the map has data where the ground under it has.
     """
 
     grid: Grid
     sources: tuple[tuple[Along, Along], ...]
     unit: tuple[int, int] = (1, 1)
     halo: tuple[int, int, int, int] = (0, 0, 0, 0)
+    blocks: tuple[tuple[int, int], ...] = ()
 
     def around(self, ground: Window) -> Window:
         """The window of the map that is computed for a part of it: in whole units, with the halo."""
@@ -82,57 +92,112 @@ class Frame:
         return tuple(found)
 
 
-def padded_frame(
-    grid: Grid,
-    relations: list[Relation],
-    fields: list[ReceptiveField],
-    strides: list[int],
-    scale: Fraction = Fraction(1),
+def native_frame(
+    grid: Grid, relations: list[Relation], geometries: list[InputGeometry], scale: Fraction = Fraction(1)
 ) -> Frame:
-    """The map of a network that pads its input, so that its output covers the same ground: all of the first source.
+    """The map of a network over all of the first source.
+
+    Where it has the pixels of the first source, it has that source's grid; a network whose windows have no pixel in the
+    middle is centred as patches are, on the one right of and below the middle. Otherwise the map's pixels lie exactly
+    in the middle of what the network looks at, so they may begin half a pixel before the source does. Of sources of
+    several resolutions whole pixels have to be read, for which the map may begin some pixels before the source does.
 
     Args:
         grid: of the first source.
         relations: how each source lies on that grid.
-        fields, strides: of each input, in pixels of its source.
+        geometries: how the network's output lies on each source; with a field.
         scale: size of a pixel of the map in pixels of the first source.
 
     Raises:
         GridMismatch: the sources' pixels never fall together as the network's strides ask.
     """
-    units = []
-    for axis in ('x', 'y'):
+    axes = []
+    for axis, name in enumerate(('columns', 'rows')):
+        ratios = [(item.x, item.y)[axis] for item in relations]
+        places = [(item.col, item.row)[axis] for item in relations]
         unit = 1
-        for relation, stride in zip(relations, strides):
+        for ratio, geometry in zip(ratios, geometries):
             # As many pixels of the map as are whole strides of the source.
-            unit = math.lcm(unit, (Fraction(stride) / (getattr(relation, axis) * scale)).numerator)
-        units.append(unit)
-    sources = tuple((Along(item.col, item.x * scale), Along(item.row, item.y * scale)) for item in relations)
-    for number, (across, down) in enumerate(sources, 1):
-        for along, unit, name in ((across, units[0], 'columns'), (down, units[1], 'rows')):
-            if along.start.denominator != 1 or (along.step * unit).denominator != 1:
+            unit = math.lcm(unit, (geometry.stride / (ratio * scale)).numerator)
+        for number, (ratio, place) in enumerate(zip(ratios, places), 1):
+            if place.denominator != 1 or (ratio * scale * unit).denominator != 1:
                 raise GridMismatch(
                     f'Source {number}: its {name} are shifted against those of source 1 by a part of a pixel; align '
                     'the rasters ("Warp").'
                 )
-    halo = [0, 0, 0, 0]
-    for field, (across, down) in zip(fields, sources):
-        sides = (
-            (field.left, across.step, units[0]),
-            (field.top, down.step, units[1]),
-            (field.right, across.step, units[0]),
-            (field.bottom, down.step, units[1]),
-        )
-        for side, (pixels, step, unit) in enumerate(sides):
-            halo[side] = max(halo[side], math.ceil(pixels / step / unit) * unit)
-    return Frame(_scaled(grid, scale), sources, (units[0], units[1]), (halo[0], halo[1], halo[2], halo[3]))
+        # Windows begin at pixels of all sources, and at the same place in all; the first one says where the map is.
+        offset, whole = geometries[0].offset[axis], math.lcm(*(ratio.denominator for ratio in ratios))
+        before = math.ceil(offset / whole) * whole
+        shift = math.ceil(offset) + _shift(offset, scale) - before
+        found = []
+        for ratio, place, geometry in zip(ratios, places, geometries):
+            start, origin = place + shift * ratio, place - before * ratio
+            found.append(Along(start, ratio * scale, origin, geometry.lost[axis]))
+        axes.append((found, unit, shift))
+    (across, columns, left), (down, rows, top) = axes
+    units, halo = (columns, rows), [0, 0, 0, 0]
+    for geometry, *alongs in zip(geometries, across, down):
+        for side, (pixels, axis) in enumerate(_sides(geometry)):
+            size = alongs[axis].step * units[axis]
+            halo[side] = max(halo[side], math.ceil(pixels / size) * units[axis])
+    return Frame(
+        _scaled(grid, scale, (left, top)), tuple(zip(across, down)), units, (halo[0], halo[1], halo[2], halo[3])
+    )
 
 
-def _scaled(grid: Grid, scale: Fraction) -> Grid:
-    """The grid with pixels `scale` times as large, over all of the ground."""
+def _sides(geometry: InputGeometry) -> list[tuple[int, int]]:
+    """Pixels of an input that are needed besides a window: left, top, right, bottom, each with its axis."""
+    if geometry.field is None:
+        raise ValueError('no receptive field')
+    field, before = geometry.field, [math.ceil(item) for item in geometry.offset]
+    after = [lost - item for lost, item in zip(geometry.lost, before)]
+    return [
+        (max(0, field.left - before[0]), 0),
+        (max(0, field.top - before[1]), 1),
+        (max(0, field.right - after[0]), 0),
+        (max(0, field.bottom - after[1]), 1),
+    ]
+
+
+def _shift(offset: Fraction, scale: Fraction) -> Fraction:
+    """Where a map begins, in pixels of the first source before it, so that it is centred on what is looked at."""
+    if scale == 1 or offset.denominator > 2:
+        return Fraction(0)
+    return offset - math.ceil(offset)
+
+
+def patch_frame(
+    grid: Grid, relations: list[Relation], fields: list[tuple[int, int]], scale: Fraction = Fraction(1)
+) -> Frame:
+    """The map of a network that takes a patch for each pixel of the map; over all of the first source.
+
+    Args:
+        grid: of the first source. relations: how each source lies on that grid.
+        fields: (columns, rows) of the patches of each source, in its pixels.
+        scale: size of a pixel of the map in pixels of the first source.
+    """
+    shifts = [_shift((size - scale) / 2, scale) for size in fields[0]]
+    sources = []
+    for item, field in zip(relations, fields):
+        pair = []
+        for ratio, place, size, shift in zip((item.x, item.y), (item.col, item.row), field, shifts):
+            start, step = place + shift * ratio, ratio * scale
+            pair.append(Along(start, step, start + step / 2 - size // 2, size - 1, patches=True))
+        sources.append((pair[0], pair[1]))
+    return Frame(_scaled(grid, scale, (shifts[0], shifts[1])), tuple(sources))
+
+
+def _scaled(grid: Grid, scale: Fraction, shift: tuple[Fraction, Fraction]) -> Grid:
+    """The grid with pixels `scale` times as large, over all of the ground from `shift` pixels on."""
+    width, height = (math.ceil((length - item) / scale) for length, item in zip((grid.width, grid.height), shift))
+    return _placed(grid, scale, shift, width, height)
+
+
+def _placed(grid: Grid, scale: Fraction, corner: tuple[Fraction, Fraction], width: int, height: int) -> Grid:
+    """A grid that begins at a corner in pixels of another one, with pixels `scale` times as large."""
+    x, y = grid.to_map(float(corner[0]), float(corner[1]))
     t, step = grid.transform, float(scale)
-    transform = (t[0], t[1] * step, t[2] * step, t[3], t[4] * step, t[5] * step)
-    return Grid(grid.crs, transform, math.ceil(grid.width / scale), math.ceil(grid.height / scale))
+    return Grid(grid.crs, (x, t[1] * step, t[2] * step, y, t[4] * step, t[5] * step), width, height)
 
 
 def otbtf_frame(
@@ -171,12 +236,10 @@ def otbtf_frame(
         for axis in (0, 1)
     ]
     (left, width, across), (top, height, down) = axes
-    first = grids[0]
-    x, y = first.to_map(float(left), float(top))
-    t, step = first.transform, float(scale)
-    transform = (x, t[1] * step, t[2] * step, y, t[4] * step, t[5] * step)
     unit = expression if fully_convolutional else (1, 1)
-    return Frame(Grid(first.crs, transform, width, height), tuple(zip(across, down)), unit)
+    return Frame(
+        _placed(grids[0], scale, (left, top), width, height), tuple(zip(across, down)), unit, blocks=tuple(fields)
+    )
 
 
 def _otbtf_axis(
@@ -227,10 +290,9 @@ def _otbtf_along(
     fully_convolutional: bool,
 ) -> Along:
     """How a source lies: for patches by the pixels that hold the centres, else by whole receptive fields."""
-    step = ratio * scale
+    step, ground = ratio * scale, offset + start * ratio
     if not fully_convolutional:
-        centre = offset + (start + scale / 2) * ratio
-        return Along(centre, step, field // 2, field - field // 2 - 1, patches=True)
+        return Along(ground, step, ground + step / 2 - field // 2, field - 1, patches=True)
     span = block * step
     if math.floor(1 + (block - 1) * step) > field:
         raise InvalidJob(
@@ -238,7 +300,7 @@ def _otbtf_along(
             f'{float(span):g} pixels of that source at this spacing scale.'
         )
     first = math.floor(offset + low * ratio + Fraction(1, 2)) - field // 2
-    return Along(Fraction(first), step, 0, field - math.floor(span))
+    return Along(ground, step, Fraction(first), field - math.floor(span))
 
 
 def within(used: np.ndarray, window: Window, whole: Window) -> np.ndarray:
@@ -262,8 +324,33 @@ def under(used: np.ndarray, window: Window, ground: Window, along: tuple[Along, 
     for axis, (item, first, count, start) in enumerate(
         ((down, ground.row, ground.height, window.row), (across, ground.col, ground.width, window.col))
     ):
-        index = np.array([math.floor(item.start + pixel * item.step) - start for pixel in range(first, first + count)])
-        # Pixels of the map may share one of the source, or have several under them.
-        width, last = max(1, math.floor(item.step)), used.shape[axis] - 1
-        used = np.logical_or.reduce([used.take(np.minimum(index + i, last), axis) for i in range(width)])
+        unit = math.lcm(item.start.denominator, item.step.denominator)
+        edges = int(item.start * unit) + int(item.step * unit) * np.arange(first, first + count + 1)
+        # Pixels of the map may share one of the source, or have several under them, of which patches may skip some.
+        low, high, last = edges[:-1] // unit - start, -(-edges[1:] // unit) - start, used.shape[axis] - 1
+        places = [np.minimum(low + i, high - 1).clip(0, last) for i in range(int((high - low).max()))]
+        used = np.logical_or.reduce([used.take(place, axis) for place in places])
     return used
+
+
+def around(
+    used: np.ndarray, window: Window, ground: Window, along: tuple[Along, Along], unit: tuple[int, int], field: Pair
+) -> np.ndarray:
+    """Booleans of a source for pixels of the map: whether anything that is read for the unit of each is used.
+
+    Args:
+        used, window, ground, along: see `under`.
+        unit: (columns, rows) of the map that are computed together.
+        field: (columns, rows) of the source that are read for them.
+    """
+    sums = np.pad(used.cumsum(0, np.int64).cumsum(1), ((1, 0), (1, 0)))
+    edges = []
+    for item, first, count, start, size, block, length in (
+        (along[1], ground.row, ground.height, window.row, field[1], unit[1], window.height),
+        (along[0], ground.col, ground.width, window.col, field[0], unit[0], window.width),
+    ):
+        low = np.array([item.first(pixel // block * block) - start for pixel in range(first, first + count)])
+        edges.append((low.clip(0, length), (low + size).clip(0, length)))
+    (top, bottom), (left, right) = edges
+    counts = sums[np.ix_(bottom, right)] - sums[np.ix_(top, right)] - sums[np.ix_(bottom, left)]
+    return counts + sums[np.ix_(top, left)] > 0

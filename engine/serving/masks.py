@@ -15,7 +15,7 @@ from ..jobs import SourceSpec, VectorSpec
 from ..nodata import valid_pixels
 from ..raster import RasterStack, require_same_crs
 from ..vector import VectorLayer, read_polygons, spatial_reference
-from .frame import Along, under
+from .frame import Frame, plainly, under
 
 
 class Mask(Protocol):
@@ -31,19 +31,24 @@ class RasterMask:
 
     Args:
         path: of the raster.
-        grid: of the map.
+        grid: of the first source.
+        frame: of the map.
 
     Raises:
-        GridMismatch: the raster does not fit the map's grid.
+        GridMismatch: the raster does not fit the grid of the first source.
     """
 
-    def __init__(self, path: str, grid: Grid) -> None:
+    def __init__(self, path: str, grid: Grid, frame: Frame) -> None:
         self._stack = RasterStack(SourceSpec((path,), 'mask', (1,)))
-        require_same_crs(grid, self._stack.grid, ('the map', path))
-        relation = relate(grid, self._stack.grid, ('the map', path))
-        self._along = Along(relation.col, relation.x), Along(relation.row, relation.y)
+        require_same_crs(grid, self._stack.grid, ('the image', path))
+        relation = relate(grid, self._stack.grid, ('the image', path))
+        across, down = frame.sources[0]
+        self._along = (
+            plainly(relation.col + across.start * relation.x, across.step * relation.x),
+            plainly(relation.row + down.start * relation.y, down.step * relation.y),
+        )
         if relation.cover(grid.window).intersect(self._stack.grid.window).empty:
-            raise GridMismatch(f'{path}: the mask lies nowhere on the ground of the map; give one of the same place.')
+            raise GridMismatch(f'{path}: the mask lies nowhere on the ground of the image; give one of the same place.')
 
     def read(self, ground: Window) -> np.ndarray:
         across, down = self._along

@@ -5,20 +5,26 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 from collections.abc import Collection
 from types import TracebackType
 
 import numpy as np
 
+from ..errors import DiskFull
 from ..events import Reporter
 from ..gdalio import write_error
 from ..grid import Grid
 from ..maps.classes import dress, qml, style_path
+from ..maps.finishing import Finishing, finish_raster
 from ..maps.journal import FILE, Entry, Journal
 from ..maps.part import PartFolder
+from ..maps.polygons import polygonize
 from ..maps.writer import RasterSpec, RasterWriter
 from .plan import Tile, TilePlan
 from .products import Product
+
+_SPARE = 1 << 16  # bytes for what a file holds besides pixels, and for the journal
 
 
 class Outputs:
@@ -29,14 +35,17 @@ class Outputs:
         products: what to make, by the same names.
         plan: the tiles that will be written.
         grid: of the part of the map that is made.
-        options: creation options of the user's.
         metadata: goes into each file.
+        finishing: what is done with the finished files.
+        polygons: place and connectivity of polygons to be made of OUTPUT; None: none are.
+        hidden: the names of rasters that only serve to make others.
         resume: leave what is done where it is when the run ends before its time, for `kept` of a later one.
         kept: the journal of an earlier run whose files are gone on with; None for new files.
 
     Attributes:
         done: numbers of the tiles that are in the files.
         tile_bytes: bytes of pixels that a tile has in all files together.
+        copied: further forms of the files are made when all tiles are done.
     """
 
     def __init__(
@@ -45,13 +54,16 @@ class Outputs:
         products: dict[str, Product],
         plan: TilePlan,
         grid: Grid,
-        options: tuple[str, ...],
+        finishing: Finishing,
         metadata: dict[str, str],
         *,
+        polygons: tuple[PartFolder, int] | None = None,
+        hidden: Collection[str] = (),
         resume: bool = False,
         kept: dict[int, Entry] | None = None,
     ) -> None:
         self._parts, self._products, self._resume = parts, products, resume
+        self._finishing, self._polygons, self._hidden = finishing, polygons, hidden
         self._journal = Journal(journal_path(parts), tuple(part.file for part in parts.values()))
         blocks = None if kept is None else {block for entry in kept.values() for block in entry.blocks}
         self._stack = contextlib.ExitStack()
@@ -64,8 +76,9 @@ class Outputs:
                     products[name].nodata,
                     products[name].bands,
                     plan.block,
-                    options,
+                    finishing.raw_options,
                     metadata,
+                    products[name].scale,
                 ),
                 functools.partial(dress, classes=products[name].legend) if products[name].legend else None,
                 blocks,
@@ -73,6 +86,7 @@ class Outputs:
             for name, part in parts.items()
         }
         pixel_bytes = sum(products[name].dtype.itemsize * len(products[name].bands) for name in parts)
+        self.copied = finishing.cog or finishing.overviews or finishing.sieve > 1
         self.tile_bytes = plan.tile[0] * plan.tile[1] * pixel_bytes
 
     def __enter__(self) -> Outputs:
@@ -98,26 +112,45 @@ class Outputs:
         """Take note of a tile without data, of which nothing is written."""
         self._journal.add(tile.number, Entry())
 
-    def write(self, tile: Tile, probabilities: np.ndarray, valid: np.ndarray) -> None:
+    def write(self, tile: Tile, values: np.ndarray, valid: np.ndarray) -> None:
         """Write a tile.
 
         Args:
             tile: of the plan.
-            probabilities: (rows, columns, classes) of the tile's area.
+            values: (rows, columns, bands of the network) of the tile's area.
             valid: (rows, columns) where the image has data.
         """
+        self._require_space(valid.size)
         not_numbers = 0
         blocks: tuple[tuple[int, int], ...] = ()
-        if np.isnan(probabilities.max()):  # as it is where any of them is
-            numbers = ~np.isnan(probabilities).any(-1)
+        if np.isnan(values.max()):  # as it is where any of them is
+            numbers = ~np.isnan(values).any(-1)
             not_numbers = int((valid & ~numbers).sum())
             valid = valid & numbers
         for name, writer in self._writers.items():
-            blocks = writer.write(tile.area, self._products[name].pixels(probabilities, valid), valid)
+            blocks = writer.write(tile.area, self._products[name].pixels(values, valid), valid)
         self._journal.add(tile.number, Entry(blocks, not_numbers))
 
-    def publish(self, reporter: Reporter) -> None:
-        """Close and check the files, then give them their names: none of them appears unless all are whole."""
+    def _require_space(self, pixels: int) -> None:
+        """Raise `DiskFull` before a tile that may not fit: what GDAL cannot write to its end it cannot always go on
+        with."""
+        for name, part in self._parts.items():
+            product = self._products[name]
+            free = shutil.disk_usage(part.folder).free
+            if free < pixels * product.dtype.itemsize * len(product.bands) + _SPARE:
+                raise DiskFull(
+                    f'{part.path}: the disk is full, {free / 2**20:.1f} MiB are free. Free some space and run the same '
+                    'again.'
+                )
+
+    def publish(self, reporter: Reporter, start: float) -> None:
+        """Close and check the files, then give them their names: none of them appears unless all are whole.
+
+        Args:
+            reporter: hears of it.
+            start: the share of the job that is done before.
+        """
+        share = (1 - start) / (len(self._parts) + (self._polygons is not None))
         not_numbers = sum(entry.not_numbers for entry in self._journal.entries.values())
         if not_numbers:
             reporter.warn(
@@ -126,7 +159,9 @@ class Outputs:
             )
         for writer in self._writers.values():
             writer.finish()
-        for name, part in self._parts.items():
+        for number, (name, part) in enumerate(self._parts.items()):
+            reporter.stage(start + number * share, start + (number + 1) * share)
+            finish_raster(part, self._products[name].legend, self._finishing, reporter)
             if self._products[name].legend:
                 style = style_path(part.file)
                 try:
@@ -134,8 +169,14 @@ class Outputs:
                         file.write(qml(self._products[name].legend))
                 except OSError as error:
                     raise write_error(style, error) from error
-        for writer in self._writers.values():
-            writer.publish()
+        if self._polygons is not None:
+            part, connectivity = self._polygons
+            reporter.stage(1 - share, 1.0)
+            polygonize(self._parts['OUTPUT'].result, part, self._products['OUTPUT'].legend, connectivity, reporter)
+            part.publish()
+        for name, writer in self._writers.items():
+            if name not in self._hidden:
+                writer.publish()
         self._resume = False
 
 

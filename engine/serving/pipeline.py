@@ -6,6 +6,7 @@ and both keep the order, so the file comes out the same every time.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ Item = TypeVar('Item')
 Input = TypeVar('Input')
 Output = TypeVar('Output')
 
-READERS = 2
+READERS = 2  # at most
 AHEAD = 3  # items read, or being read, before the model asks for them
 BEHIND = 2  # results of the model not written yet
 
@@ -44,7 +45,7 @@ def stream(
     Raises:
         Whatever any of them raises, once the calls that are running have ended; nothing further is begun.
     """
-    with ThreadPoolExecutor(READERS, 'read') as readers, ThreadPoolExecutor(1, 'write') as writer:
+    with ThreadPoolExecutor(_readers(), 'read') as readers, ThreadPoolExecutor(1, 'write') as writer:
         reads: deque[tuple[Item, Future[Input]]] = deque()
         writes: deque[Future[None]] = deque()
         try:
@@ -69,6 +70,12 @@ def stream(
             for pending in writes:
                 pending.cancel()
             raise
+
+
+def _readers() -> int:
+    """How many threads read. On two processors a second one would keep the model waiting for one of them, and decode
+    what the first has decoded already: blocks that lie in the windows of both."""
+    return max(1, min(READERS, (os.cpu_count() or 1) - 1))
 
 
 def _ahead(

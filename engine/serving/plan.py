@@ -16,6 +16,9 @@ from ..grid import Window
 
 BLOCK_UNIT = 16  # TIFF tiles have sides that are multiples of this
 LARGEST_BLOCK = 512
+# Smaller tiles stay in the processor's cache, and reading, computing and writing overlap in more of them (measured).
+HARDLY_MORE = 1.005  # times as many computed pixels may be the price
+ENOUGH = 1152 * 1024  # pixels of a window; still smaller ones would gain nothing
 LARGEST_AREA = 2048 * 2048  # of a tile that is chosen, in pixels: beyond it little is gained, and cancelling takes long
 
 
@@ -155,7 +158,7 @@ def make_plan(
     halo: tuple[int, int, int, int],
     *,
     tile_size: int = 0,
-    memory: int = 1024,
+    memory: float = 1024,
     pixel_bytes: float = 1024.0,
     block: tuple[int, int] = (0, 0),
 ) -> TilePlan:
@@ -182,16 +185,24 @@ def make_plan(
 
 
 def _cheapest(cols: _Sides, rows: _Sides, pixels: int) -> tuple[_Axis, _Axis]:
-    """The tiles that cover the image with the fewest computed pixels, where a window may have so many."""
-    best = cols.axis(cols.whole), rows.axis(rows.whole)
-    cost = math.inf
-    for across in _axes(cols):
-        for down in _axes(rows):
-            fits = across.window * down.window <= pixels and across.tile * down.tile <= LARGEST_AREA
-            computed = across.window * across.count * down.window * down.count
-            if fits and computed < cost:
-                best, cost = (across, down), computed
-    return best
+    """The tiles that cover the image with the fewest computed pixels, or hardly more but smaller, where a window may
+    have so many."""
+    fitting = [
+        (across, down)
+        for across in _axes(cols)
+        for down in _axes(rows)
+        if across.window * down.window <= pixels and across.tile * down.tile <= LARGEST_AREA
+    ]
+    if not fitting:
+        return cols.axis(cols.whole), rows.axis(rows.whole)
+    least = min(_computed(*pair) for pair in fitting)
+    alike = [pair for pair in fitting if _computed(*pair) <= HARDLY_MORE * least]
+    return min(alike, key=lambda pair: (max(pair[0].window * pair[1].window, ENOUGH), _computed(*pair)))
+
+
+def _computed(across: _Axis, down: _Axis) -> int:
+    """How many pixels are computed altogether."""
+    return across.window * across.count * down.window * down.count
 
 
 def _axes(sides: _Sides) -> list[_Axis]:

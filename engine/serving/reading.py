@@ -10,10 +10,12 @@ import numpy as np
 from ..errors import BandMismatch
 from ..events import Reporter
 from ..grid import Window
+from ..jobs import ServeJob
 from ..model_package.card import InputCard
 from ..nodata import fill_invalid, valid_pixels
 from ..raster import RasterStack, format_nodata, unformat_nodata
-from .frame import Frame, under, within
+from ..runtimes.arrays import cast
+from .frame import Frame, around, under, within
 from .masks import Mask
 from .plan import Tile
 
@@ -33,12 +35,15 @@ class Reader:
     """Reads windows as the model is fed. Several threads may use it.
 
     A pixel is no-data where the user says so; if they say nothing, where the file or the package does. A pixel of the
-    map has data where every source has, in any pixel under it, and none where a source does not reach.
+    map has data where every source has, in any pixel under it, and none where a source does not reach. In the OTBTF
+    modes only what the user says is no-data, in all bands, and a block of the map has data where anything that is read
+    for it has.
 
     Args:
         sources: the images.
         cards: what the model wants of each.
         frame: of the map.
+        job: whose padding and mode count.
         masks: only what all of them say is wanted is mapped.
     """
 
@@ -47,23 +52,29 @@ class Reader:
         sources: list[RasterStack],
         cards: tuple[InputCard, ...],
         frame: Frame,
+        job: ServeJob,
         masks: Sequence[Mask] = (),
     ) -> None:
         self._masks = masks
-        self._sources = [_Source(source, card) for source, card in zip(sources, cards)]
+        self._sources = [_Source(source, card, job) for source, card in zip(sources, cards)]
         self._frame = frame
 
     def read(self, tile: Tile) -> Part:
-        """The windows of a tile; mirrored where they reach over the edges of an image."""
+        """The windows of a tile; padded where they reach over the edges of an image."""
         pixels, valid = [], np.ones((tile.ground.height, tile.ground.width), bool)
         for mask in self._masks:
             valid &= mask.read(tile.ground)
         if not valid.any():
             return Part((), valid)
-        for source, window, along in zip(self._sources, self._frame.windows(tile.window), self._frame.sources):
+        frame = self._frame
+        for number, (source, window) in enumerate(zip(self._sources, frame.windows(tile.window))):
             read, with_data = source.read(window)
             pixels.append(read)
-            valid &= under(within(with_data, window, source.grid.window), window, tile.ground, along)
+            used, along = within(with_data, window, source.grid.window), frame.sources[number]
+            if frame.blocks:
+                valid &= around(used, window, tile.ground, along, frame.unit, frame.blocks[number])
+            else:
+                valid &= under(used, window, tile.ground, along)
         return Part(tuple(pixels), valid)
 
     def describe_nodata(self) -> str:
@@ -80,25 +91,46 @@ class Reader:
 class _Source:
     """An image, read as one input of the model."""
 
-    def __init__(self, source: RasterStack, card: InputCard) -> None:
-        self._source = source
-        self._card = card
+    def __init__(self, source: RasterStack, card: InputCard, job: ServeJob) -> None:
+        self._source, self._card = source, card
         self.grid = source.grid
+        self._padding, self._beyond = job.padding, job.padding_value
+        self._policy = source.spec.nodata_policy or card.nodata_policy
         self._nodata = [source.nodata]
-        if not source.spec.nodata.strip() and card.nodata:
+        said = bool(source.spec.nodata.strip())
+        if job.mode != 'native':
+            self._policy = 'all'
+            self._nodata = [source.nodata] if said else []
+        elif not said and card.nodata:
             self._nodata.append(unformat_nodata(card.nodata))
+        # A model that was not trained with a value for no-data gets what is there, as far as these are numbers.
+        self._raw = not card.fill or job.mode != 'native'
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """The input (rows, columns, bands) for a window, and where it has data."""
         pixels = self._source.read_padded(window)
         valid = np.ones(pixels.shape[:-1], bool)
         for nodata in self._nodata:
-            valid &= valid_pixels(pixels, nodata, self._card.nodata_policy)
-        return fill_invalid(pixels, valid, self._card.fill, self._card.dtype), valid
+            valid &= valid_pixels(pixels, nodata, self._policy)
+        whole = self.grid.window.contains(window)
+        inside = None if whole else within(np.ones_like(valid), window, self.grid.window)
+        if inside is not None and self._padding == 'nodata':
+            valid &= inside
+        if self._raw:
+            fed = cast(pixels, np.dtype(self._card.dtype))
+            if fed.dtype.kind == 'f':
+                fed[~np.isfinite(fed)] = 0
+            if inside is not None and self._padding == 'nodata':
+                fed[~inside] = 0
+        else:
+            fed = fill_invalid(pixels, valid, self._card.fill, self._card.dtype)
+        if inside is not None and self._padding == 'constant':
+            fed[~inside] = self._beyond
+        return fed, valid
 
     def describe_nodata(self) -> str:
         known = [' '.join(text or 'none' for text in format_nodata(values)) for values in self._nodata]
-        return ' and '.join(dict.fromkeys(known))
+        return ' and '.join(dict.fromkeys(known)) or 'none'
 
     @property
     def pixel_bytes(self) -> int:
@@ -108,7 +140,7 @@ class _Source:
 def require_bands(source: RasterStack, card: InputCard) -> None:
     """Raise `BandMismatch` where the image has not as many bands as the model wants."""
     found, wanted = len(source.bands), len(card.bands)
-    if found != wanted:
+    if wanted and found != wanted:
         raise BandMismatch(
             f'{", ".join(source.spec.rasters)}: {found} band{"s" if found != 1 else ""}, but the model wants {wanted} '
             f'({", ".join(card.bands)}). Give the bands it was trained with, in that order.'
@@ -124,7 +156,7 @@ def warn_of_differences(source: RasterStack, card: InputCard, reporter: Reporter
             f'{trained[1]:g}: the model sees things at another size than it learnt them. Resample the image ("Warp") '
             'for a good map.'
         )
-    if source.bands != card.bands and sorted(source.bands) == sorted(card.bands):
+    if card.fill and source.bands != card.bands and sorted(source.bands) == sorted(card.bands):
         reporter.warn(
             f'The bands are in another order ({", ".join(source.bands)}) than the model was trained with '
             f'({", ".join(card.bands)}); they are used in the order given.'

@@ -17,7 +17,7 @@ from ..records import fingerprint, versions
 from .outputs import journal_path
 from .plan import TilePlan
 
-_FREE = ('resume',)  # settings that change nothing in the map
+_FREE = ('resume', 'sieve', 'connectivity', 'cog', 'overviews', 'polygons')  # which change nothing in the tiles
 
 
 def state_of(job: ServeJob, plan: TilePlan, runtime: str) -> dict[str, Any]:

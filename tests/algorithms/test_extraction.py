@@ -162,10 +162,19 @@ def test_what_is_wrong_is_said_in_a_line(run, inputs, tmp_path, changes, words):
 def test_lists_of_sources_and_zones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = '[{"rasters": ["a.tif", "/data/b.tif"]}, {"name": "s1", "rasters": "/vsizip/x.zip/c.tif", "bands": 2, '
-    text += '"patch_size": [8, 16], "nodata": [0, NaN, -1.5, "none"], "nodata_policy": "all"}]'
+    text += '"patch_size": [8, 16], "nodata": [0, NaN, -1.5, "none"], "nodata_policy": "all"}, '
+    text += '{"rasters": "a.tif", "bands": ["red", "nir"], "placeholder": "x1", "receptive_field": [16, 8]}]'
     assert read_sources(text, 32) == (
         SourceSpec((str(tmp_path / 'a.tif'), '/data/b.tif'), 'source1', patch_size=(32, 32)),
         SourceSpec(('/vsizip/x.zip/c.tif',), 's1', (2,), (8, 16), '0 nan -1.5 none', 'all'),
+        SourceSpec(
+            (str(tmp_path / 'a.tif'),),
+            'source3',
+            patch_size=(32, 32),
+            band_names=('red', 'nir'),
+            placeholder='x1',
+            receptive_field=(16, 8),
+        ),
     )
     folder = tmp_path / 'folder'
     folder.mkdir()
@@ -198,6 +207,7 @@ def test_lists_of_sources_and_zones(tmp_path, monkeypatch):
         ('[{"rasters": [1]}]', 'source 1: 1 is no path'),
         ('[{"rasters": "a", "name": "1a"}]', "the name '1a' should be a letter"),
         ('[{"rasters": "a", "bands": [0]}]', r'"bands" should be .*, and is \[0\]'),
+        ('[{"rasters": "a", "bands": [1, "nir"]}]', r'numbers from 1 on, or one of names, and is \[1, "nir"\]'),
         ('[{"rasters": "a", "patch_size": 0}]', '"patch_size" should be a number of pixels'),
         ('[{"rasters": "a", "patch_size": [8]}]', '"patch_size" should be a number of pixels'),
         ('[{"rasters": "a", "receptive_field": "8"}]', '"receptive_field" should be'),

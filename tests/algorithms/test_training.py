@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_in_one_line(run, dataset, tmp_path):
     refused('trainmodel', 'OPTIONS.depth: expected int', DATASET=data, OPTIONS='{"depth": "x"}')
     refused('trainmodel', 'OPTIONS: not JSON', DATASET=data, OPTIONS='filters=3')
     refused('trainmodel', 'largest that works', DATASET=data, OPTIONS='{"depth": 5}')
-    refused('describemodel', 'no model package', MODEL=data)
+    refused('describemodel', 'no model: ', MODEL=data)
     refused('describemodel', 'MODEL.*nowhere', MODEL=str(tmp_path / 'nowhere'))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 
 import numpy as np
@@ -61,6 +62,26 @@ def test_bands_of_several_files_in_the_order_asked_for(tmp_path, image):
         assert stack.bands == tuple(f'B{number}' for number in bands or range(1, 7))
     with pytest.raises(BandMismatch, match='no band 7'):
         RasterStack(SourceSpec(paths, bands=(7,)))
+
+
+def test_bands_by_name(image):
+    path, array = image
+    dataset = gdal.Open(path, gdal.GA_Update)
+    for number, name in enumerate(('Red', 'near infrared', 'Red'), 1):
+        dataset.GetRasterBand(number).SetDescription(name)
+    del dataset
+    stack = RasterStack(SourceSpec((path,), 's', band_names=('B4', 'near infrared')))
+    np.testing.assert_array_equal(stack.read(stack.grid.window), array[[3, 1]].transpose(1, 2, 0))
+    assert stack.bands == ('B4', 'near infrared')
+    for names, words in (
+        (('Near Infrared',), "no band 'Near Infrared'; did you mean 'near infrared'? The bands are Red, near infr"),
+        (('swir',), "s: no band 'swir'. The bands are Red, near infrared, Red, B4."),
+        (('Red',), r"several bands are called 'Red' (1, 3); choose"),
+    ):
+        with pytest.raises(BandMismatch, match=re.escape(words)):
+            RasterStack(SourceSpec((path,), 's', band_names=names))
+    with pytest.raises(InvalidJob, match='by number and by name'):
+        RasterStack(SourceSpec((path,), 's', bands=(1,), band_names=('B4',)))
 
 
 @pytest.mark.parametrize('padding, mode', [('reflect', 'reflect'), ('edge', 'edge')])

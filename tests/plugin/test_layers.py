@@ -50,7 +50,7 @@ def present(*arguments, **options):
 def test_the_name_and_the_style_come_with_the_layer(context, raster, tmp_path):
     layer = QgsRasterLayer(raster, 'x')
     (tmp_path / 'map.qml').write_text(STYLE)
-    present(context, raster, 'Valley', 'group', classes=True)
+    present(context, raster, 'Valley', 'group', styled=True)
     gc.collect()
     details = context.layerToLoadOnCompletionDetails(raster)
     assert details.name == 'Valley'

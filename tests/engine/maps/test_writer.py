@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -95,6 +96,18 @@ def test_what_is_left_out_is_no_data_and_takes_no_space(tmp_path):
     assert dataset.GetRasterBand(1).GetMetadataItem('BLOCK_OFFSET_0_0', 'TIFF') is None
 
 
+def test_scale_and_offset_and_no_no_data(tmp_path):
+    path, raster = tmp_path / 'a.tif', dataclasses.replace(spec(2), nodata=None, scale=0.004, offset=-1.0)
+    make(path, raster, noise(raster))
+    dataset = open_raster(str(path))
+    for number in (1, 2):
+        band = dataset.GetRasterBand(number)
+        assert (band.GetScale(), band.GetOffset(), band.GetNoDataValue()) == (0.004, -1.0, None)
+    make(path, spec(), noise(spec()))
+    dataset = open_raster(str(path))
+    assert dataset.GetRasterBand(1).GetScale() is None and dataset.GetRasterBand(1).GetOffset() is None
+
+
 def test_a_former_file_stays_until_the_new_one_is_whole(tmp_path):
     path, raster = tmp_path / 'a.tif', spec()
     make(path, raster, noise(raster))
@@ -137,18 +150,6 @@ def test_damage_before_the_end_is_found(tmp_path, monkeypatch):
     with pytest.raises(EngineError, match=r'a\.tif: .*block .* is missing'):
         make(path, raster, noise(raster))
     assert os.listdir(tmp_path) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 4 MiB."""
-    folder = tmp_path / 'disk'
-    folder.mkdir()
-    command = ['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', str(folder)]
-    if os.name != 'posix' or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip('no right to mount a file system')
-    yield folder
-    subprocess.run(['umount', str(folder)], check=True)
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(small_disk):

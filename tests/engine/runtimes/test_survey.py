@@ -13,6 +13,7 @@ from quadrat.engine.errors import ModelError
 from quadrat.engine.events import Log, Reporter
 from quadrat.engine.model_package.card import ReceptiveField
 from quadrat.engine.runtimes import survey as module
+from quadrat.engine.runtimes import tensorflow
 from quadrat.engine.runtimes.spec import ModelSpec
 from quadrat.engine.runtimes.survey import survey
 
@@ -35,7 +36,7 @@ def test_measured_once(model, tmp_path, monkeypatch):
     ]
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, 'TensorFlowRuntime', None)
+        patch.setattr(tensorflow, 'TensorFlowRuntime', None)
         assert survey(ModelSpec(model)) == found
         with pytest.raises(TypeError):  # for other relations of the inputs it is measured again
             survey(ModelSpec(model), {'image': Fraction(1)})

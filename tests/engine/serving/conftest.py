@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -12,13 +13,14 @@ import keras
 import numpy as np
 import pytest
 
-from quadrat.engine.gdalio import gdal, gdal_type, osr
-from quadrat.engine.jobs import ClassDef
+from quadrat import engine
+from quadrat.engine.gdalio import gdal, gdal_type, open_raster, osr
+from quadrat.engine.jobs import ClassDef, ServeJob, SourceSpec
+from quadrat.engine.model_package import importers
 from quadrat.engine.model_package.card import InputCard, ModelCard, OutputCard, ReceptiveField
 from quadrat.engine.model_package.package import write_package
 from quadrat.engine.networks.field import receptive_field
 from quadrat.engine.networks.unet import build_unet
-from quadrat.engine.serving import network as serving_network
 
 BANDS = ('red', 'green', 'blue')
 CLASSES = (ClassDef(11, 'forest', '#118811'), ClassDef(3, 'wässer', '#0000ff'), ClassDef(255, 'town', ''))
@@ -86,14 +88,14 @@ def load_once(request, monkeypatch, loaded):
     """Most packages here hold the same network, and loading it takes longer than most tests."""
     if request.node.get_closest_marker('own_network'):
         return
-    load = serving_network.load
+    load = importers.load
 
     def once(*arguments, **options):
         if not loaded:
             loaded['runtime'] = load(*arguments, **options)
         return loaded['runtime']
 
-    monkeypatch.setattr(serving_network, 'load', once)
+    monkeypatch.setattr(importers, 'load', once)
 
 
 @pytest.fixture
@@ -124,3 +126,107 @@ def make_image(tmp_path):
         return path
 
     return make
+
+
+# -- bare models, and images of given pixels ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='session')
+def bare(tmp_path_factory):
+    """A function: what builds a network, kind of file -> (path of it as a model without a card, the network)."""
+    made = {}
+
+    def make(build, kind='savedmodel'):
+        if (build, kind) not in made:
+            keras.utils.set_random_seed(5)
+            network = build()
+            path = str(tmp_path_factory.mktemp('bare') / ('model.keras' if kind == 'keras' else 'model'))
+            if kind == 'keras':
+                network.save(path)
+            else:
+                network.export(path, verbose=False)
+            made[build, kind] = path, network
+        return made[build, kind]
+
+    return make
+
+
+@pytest.fixture
+def write_image(tmp_path):
+    """A function: pixels (rows, columns, bands), what else a raster has -> its path."""
+
+    def write(pixels, name='image.tif', transform=(600000, 1.5, 0, 5800000, 0, -1.5), epsg=32631, nodata=None) -> str:
+        pixels = np.atleast_3d(pixels)
+        rows, cols, bands = pixels.shape
+        path = str(tmp_path / name)
+        dataset = gdal.GetDriverByName('GTiff').Create(path, cols, rows, bands, gdal_type(pixels.dtype))
+        if transform:
+            dataset.SetGeoTransform(transform)
+        if epsg:
+            crs = osr.SpatialReference()
+            crs.ImportFromEPSG(epsg)
+            dataset.SetSpatialRef(crs)
+        for number in range(1, bands + 1):
+            if nodata is not None:
+                dataset.GetRasterBand(number).SetNoDataValue(nodata)
+        dataset.WriteRaster(0, 0, cols, rows, np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes())
+        return path
+
+    return write
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapped:
+    """A map: pixels (rows, columns, bands), and the rest."""
+
+    pixels: np.ndarray
+    transform: tuple[float, ...]
+    dataset: gdal.Dataset
+
+    @classmethod
+    def of(cls, path):
+        dataset = open_raster(str(path))
+        pixels = dataset.ReadAsArray()
+        pixels = pixels[..., None] if pixels.ndim == 2 else pixels.transpose(1, 2, 0)
+        return cls(pixels, dataset.GetGeoTransform(), dataset)
+
+
+@pytest.fixture(scope='session')
+def runtimes():
+    return {}
+
+
+@pytest.fixture
+def mapped(tmp_path, monkeypatch, runtimes):
+    """A function: model, sources (paths or `SourceSpec`), options of the job -> its `Mapped` OUTPUT.
+
+    What of a model was loaded before is not loaded again, which takes longer than most maps here.
+    """
+    count, load = itertools.count(), importers.load
+
+    def once(*arguments, reporter=None, **options):
+        key = repr((arguments, sorted(options.items())))
+        if key not in runtimes:
+            runtimes[key] = load(*arguments, reporter=reporter, **options)
+        return runtimes[key]
+
+    monkeypatch.setattr(importers, 'load', once)
+
+    def run(model, *sources, events=None, **options):
+        specs = tuple(
+            item if isinstance(item, SourceSpec) else SourceSpec((item,), f'source{number}')
+            for number, item in enumerate(sources, 1)
+        )
+        job = ServeJob(
+            model, specs, **{'output': str(tmp_path / f'map{next(count)}.tif'), 'runtime': 'tensorflow', **options}
+        )
+        engine.run(job, on_event=events.append if events is not None else None)
+        return Mapped.of(job.output) if job.output else None
+
+    return run
+
+
+@pytest.fixture
+def read_map():
+    """A function: path -> `Mapped`."""
+    return Mapped.of

@@ -10,7 +10,8 @@ import pytest
 from quadrat.engine.errors import GridMismatch, InvalidJob
 from quadrat.engine.grid import Grid, Window, relate
 from quadrat.engine.model_package.card import ReceptiveField
-from quadrat.engine.serving.frame import otbtf_frame, padded_frame
+from quadrat.engine.runtimes.geometry import InputGeometry
+from quadrat.engine.serving.frame import native_frame, otbtf_frame
 
 XS = Grid('', (493938.0, 6.0, 0.0, 6444426.0, 0.0, -6.0), 32, 32)
 PAN = Grid('', (493939.5, 1.5, 0.0, 6444423.0, 0.0, -1.5), 128, 128)
@@ -24,6 +25,10 @@ def otbtf(grids, fields, expression=1, scale=1, fully_convolutional=True):
     relations = [relate(grids[0], grid) for grid in grids]
     pairs = [(field, field) for field in fields]
     return otbtf_frame(grids, relations, pairs, (expression,) * 2, Fraction(scale), fully_convolutional)
+
+
+def inputs(*fields):
+    return [InputGeometry(field, stride) for field, stride in fields]
 
 
 def spans(frame, first, last):
@@ -98,7 +103,7 @@ def test_windows_of_networks_that_keep_the_size():
     fine = Grid('', (1000.0 - 4 * 1.5, 1.5, 0.0, 5000.0, 0.0, -1.5), 900, 900)
     coarse = Grid('', (1000.0, 6.0, 0.0, 5000.0, 0.0, -6.0), 200, 200)
     fields = [ReceptiveField(3, 3, 4, 4), ReceptiveField(50, 50, 53, 53)]
-    frame = padded_frame(coarse, [relate(coarse, coarse), relate(coarse, fine)], fields, [1, 8])
+    frame = native_frame(coarse, [relate(coarse, coarse), relate(coarse, fine)], inputs((fields[0], 1), (fields[1], 8)))
     assert frame.unit == (2, 2) and frame.halo == (14, 14, 14, 14)
     for first in (0, 2, 86):
         low, high = spans(frame, first - 14, first + 2 + 14 - 1)
@@ -106,7 +111,7 @@ def test_windows_of_networks_that_keep_the_size():
         assert high == (4 + 4 * (first - 14), 4 + 4 * (first + 16) - 1) and not (high[0] - 4) % 8
     with pytest.raises(GridMismatch, match='Source 2: its columns are shifted'):
         shifted = Grid('', (997.0, 6.0, 0.0, 5000.0, 0.0, -6.0), 100, 100)
-        padded_frame(fine, [relate(fine, fine), relate(fine, shifted)], fields, [1, 1])
+        native_frame(fine, [relate(fine, fine), relate(fine, shifted)], inputs((fields[0], 1), (fields[1], 1)))
 
 
 def test_odd_shapes_of_pixels_keep_their_orientation():

@@ -205,7 +205,7 @@ def test_a_measured_field_gives_the_same(make_package, package, make_image, tmp_
     expected = serve(package, image, str(tmp_path))[1]
     found = serve(make_package(field=None, stride=1), image, str(tmp_path), 'm', events=events, tile_size=32)[1]
     assert np.abs(found - expected).max() <= 1e-5
-    assert any('left=46, top=46, right=46, bottom=46), stride 8' in e.text for e in events if isinstance(e, Log))
+    assert any('46 left, 46 top, 46 right, 46 bottom; stride 8' in e.text for e in events if isinstance(e, Log))
 
 
 def test_what_is_made_of_the_probabilities(package, make_image, tmp_path):
@@ -398,7 +398,7 @@ def snapshot(folder):
     ('error', 'message', 'options'),
     [
         (errors.InputMissing, 'no such file', {'model': 'none'}),
-        (errors.ModelError, 'no model package', {'model': '.'}),
+        (errors.ModelError, 'no model. Give the folder', {'model': '.'}),
         (errors.InputMissing, 'no such file', {'image': 'none.tif'}),
         (errors.InputUnreadable, 'not a raster', {'image': 'text.txt'}),
         (errors.BandMismatch, r'2 bands, but the model wants 3 \(red, green, blue\)', {'image': 'two.tif'}),
