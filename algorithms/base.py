@@ -15,6 +15,7 @@ GROUPS = {
     'training': 'Training',
     'mapping': 'Mapping',
     'packages': 'Model packages',
+    'accuracy': 'Accuracy',
     'setup': 'Set-up',
 }
 

@@ -21,6 +21,8 @@ import importlib
 _PIPELINES = 'datasets.pipelines'
 _MODELBASE = 'networks.modelbase'
 _LAZY = {
+    'Batch': 'bundles.batch',
+    'Bundle': 'bundles.bundle',
     'BaseModel': _MODELBASE,
     'Buffer': f'{_PIPELINES}.buffer',
     'Dataset': f'{_PIPELINES}.dataset',

@@ -133,6 +133,7 @@ class Reporter:
 
     Attributes:
         resolved: what `resolve` was told, by name.
+        writes: False where another process of the same job writes its outputs, and so its records.
     """
 
     INTERVAL = 0.1  # seconds between progress events; a fast loop must not flood the pipe
@@ -147,6 +148,7 @@ class Reporter:
         self._span = (0.0, 1.0)
         self.cancelled = cancelled or threading.Event()
         self.resolved: Dict[str, Any] = {}
+        self.writes = True
 
     def emit(self, event: Event) -> None:
         """Pass an event on as it is."""
@@ -157,6 +159,20 @@ class Reporter:
     def stage(self, start: float, end: float) -> None:
         """What follows reports 0 to 1 for the part of the job from `start` to `end`."""
         self._span = (start, end)
+
+    def within(self, start: float, end: float) -> Reporter:
+        """A reporter for a whole job that is the part of this one from `start` to `end`."""
+
+        def hear(event: Event) -> None:
+            if isinstance(event, Progress):
+                self.stage(start, end)
+                self.progress(event.fraction, event.text)
+            else:
+                self.emit(event)
+
+        inner = Reporter(hear, self.cancelled)
+        inner.resolved = self.resolved
+        return inner
 
     def progress(self, fraction: float, text: str = '') -> None:
         """Report progress within the current stage; drops what comes too fast and never goes back."""

@@ -57,6 +57,8 @@ class Recorder:
         Args:
             values: what the job returned.
         """
+        if not self.reporter.writes:
+            return
         from .folder import write_whole  # with GDAL, which the command line starts without
 
         record = {
@@ -138,7 +140,7 @@ def versions() -> dict[str, str]:
     """Versions of Quadrat, of Python, and of those libraries that are loaded."""
     package = importlib.import_module(__package__.rpartition('.')[0])
     found = {'quadrat': package.__version__, 'python': platform.python_version(), 'platform': platform.platform()}
-    for name in ('numpy', 'tensorflow', 'keras', 'openvino'):
+    for name in ('numpy', 'tensorflow', 'keras', 'openvino', 'sklearn', 'skops'):
         if name in sys.modules:
             found[name] = sys.modules[name].__version__
     if 'osgeo.gdal' in sys.modules:

@@ -23,7 +23,12 @@ _FUNCTIONS = {
     'convertdataset': ('datasets.conversion', 'convert_dataset'),
     'inspectdataset': ('datasets.inspection', 'inspect_dataset'),
     'trainmodel': ('training.trainer', 'train_model'),
+    'trainsavedmodel': ('training.graph.trainer', 'train_saved_model'),
+    'evaluatemodel': ('training.evaluating', 'evaluate_model'),
     'servemodel': ('serving.serve', 'serve_model'),
+    'trainvectorclassifier': ('classifiers.training', 'train_vector_classifier'),
+    'traindeepfeatures': ('classifiers.deep', 'train_deep_features'),
+    'mapdeepfeatures': ('classifiers.mapping', 'map_deep_features'),
     'describemodel': ('model_package.describe', 'describe_model'),
     'checkengine': ('check', 'check_engine'),
 }

@@ -9,7 +9,9 @@ from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsProcessingModelAlg
 from qgis.PyQt.QtGui import QIcon
 
 from .. import __version__
+from ..algorithms.accuracy.evaluatemodel import EvaluateModel
 from ..algorithms.base import tr
+from ..algorithms.mapping.mapdeepfeatures import MapDeepFeatures
 from ..algorithms.mapping.servemodel import ServeModel
 from ..algorithms.packages.describemodel import DescribeModel
 from ..algorithms.sampling.convertdataset import ConvertDataset
@@ -25,7 +27,11 @@ from ..algorithms.sampling.selectsamples import SelectSamples
 from ..algorithms.sampling.splitsamples import SplitSamples
 from ..algorithms.setup.checkengine import CheckEngine
 from ..algorithms.setup.installengine import InstallEngine
+from ..algorithms.setup.opentensorboard import OpenTensorBoard
+from ..algorithms.training.traindeepfeatures import TrainDeepFeatures
 from ..algorithms.training.trainmodel import TrainModel
+from ..algorithms.training.trainsavedmodel import TrainSavedModel
+from ..algorithms.training.trainvectorclassifier import TrainVectorClassifier
 from .environment import SETTING
 
 RESOURCES = Path(__file__).resolve().parent.parent / 'resources'
@@ -44,10 +50,16 @@ ALGORITHMS = (
     MergeDatasets,
     ConvertDataset,
     TrainModel,
+    TrainSavedModel,
+    TrainVectorClassifier,
+    TrainDeepFeatures,
     ServeModel,
+    MapDeepFeatures,
     DescribeModel,
+    EvaluateModel,
     InstallEngine,
     CheckEngine,
+    OpenTensorBoard,
 )
 
 

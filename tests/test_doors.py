@@ -109,7 +109,13 @@ def test_rooms_of_the_engine_look_one_way():
 
 
 @pytest.mark.parametrize(
-    ('libraries', 'homes'), [(('tensorflow', 'keras'), TENSORFLOW), (('osgeo',), GDAL), (('openvino',), ('runtimes',))]
+    ('libraries', 'homes'),
+    [
+        (('tensorflow', 'keras'), TENSORFLOW),
+        (('osgeo',), GDAL),
+        (('openvino',), ('runtimes',)),
+        (('sklearn', 'skops'), ('classifiers',)),
+    ],
 )
 def test_libraries_are_imported_where_they_are_at_home(libraries, homes):
     for path in modules('engine'):

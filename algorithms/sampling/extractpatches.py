@@ -58,6 +58,12 @@ class ExtractPatches(QuadratAlgorithm):
     def _add_labels(self):
         labelled.add_labels(self)
         self.add(
+            QgsProcessingParameterBoolean('LABEL_VALUES', tr('Labels are values'), False),
+            'For regression: the field of the points, or the raster, holds values of any numbers that are to be '
+            'predicted, not classes. The dataset has them as a source called values.',
+            advanced=True,
+        )
+        self.add(
             shared.integer('UNLABELLED', 'Stored value of pixels without label', None, optional=True),
             'Empty: 255, or another value that is no class. The manifest of the dataset names it.',
             advanced=True,
@@ -120,6 +126,7 @@ class ExtractPatches(QuadratAlgorithm):
             **self.patches.details(context, feedback, output),
             output=output,
             zones=self.zones,
+            values=self.parameterAsBool(parameters, 'LABEL_VALUES', context),
             classes=self.classes,
             otbtf=self.parameterAsBool(parameters, 'OTBTF', context),
             unlabelled=shared.optional_integer(self, parameters, 'UNLABELLED', context),

@@ -22,6 +22,7 @@ from .placement import Placement
 from .sourcecut import SourceCut
 from .summary import summarise
 from .table import SampleTable, write_table
+from .values import PointValues, with_values
 from .zones import describe, open_zones
 
 
@@ -42,7 +43,8 @@ def extract_patches(job: ExtractPatchesJob, reporter: Reporter) -> dict[str, Any
         NoSamples: no patch is left; the message counts the reasons.
         OutputRefused, DiskFull: the output cannot be written.
     """
-    _check(job)
+    check_extraction(job)
+    job = with_values(job)
     folder = DatasetFolder(job.output)
     with folder:
         try:
@@ -65,7 +67,7 @@ def extract_patches(job: ExtractPatchesJob, reporter: Reporter) -> dict[str, Any
     return {name: value for name, value in values.items() if value != ''}
 
 
-def _check(job: ExtractPatchesJob) -> None:
+def check_extraction(job: ExtractPatchesJob) -> None:
     """Raise `InvalidJob` for what contradicts itself."""
     if not job.sources:
         raise InvalidJob('No image to cut patches from.')
@@ -112,7 +114,8 @@ class _Extraction:
         self.zones = open_zones(job)
         self.infos = describe(self.zones, job.nodata_policy, reporter)
         self.placement = Placement(job, self.zones, reporter)
-        self.labelling = open_labels(job, self.zones, self.placement, folder, reporter)
+        self.values = PointValues(job, self.placement) if job.values and job.label_field else None
+        self.labelling = None if self.values else open_labels(job, self.zones, self.placement, folder, reporter)
         self.cuts: list[SourceCut] = []
         # Other layouts are made of numpy shards of the usual size.
         self._per_shard = job.layout.samples_per_shard if job.layout.layout == 'numpy' else 0
@@ -159,6 +162,9 @@ class _Extraction:
             info, source_shards = cut.finish(self.reporter)
             sources.append(info)
             shards.extend(source_shards)
+        if self.values:
+            sources.append(self.values.info(sources[0]))
+            shards.extend(self.values.write(self.folder, self._per_shard))
         write_table(self.folder, self._table(taken, pixels))
         return Manifest(
             count=len(taken),

@@ -148,6 +148,10 @@ class PointLabelling(Labelling):
         super().__init__(naming, placement, reporter)
         self._values = values.astype(np.int32)
 
+    def read(self, patches: np.ndarray) -> np.ndarray:
+        """The labels of patches: int32 (patches, 1, 1)."""
+        return self._values[patches, None, None]
+
     def cut(self) -> None:
         left = self.placement.left()
         missing = self._values[left] == UNSET
@@ -157,7 +161,7 @@ class PointLabelling(Labelling):
             self.tally.set(left, self._values[left], np.ones(len(left), bool))
 
     def _parts(self, chosen: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        yield 0, self._values[chosen, None, None]
+        yield 0, self.read(chosen)
 
     def _conclude(self, chosen: np.ndarray) -> None:
         """Nothing was left out, and nothing is in the way."""

@@ -32,7 +32,22 @@ def open_labels(
         LabelError, GridMismatch: what cannot be labels, or does not fit the images.
     """
     if job.label_field:
-        return _of_points(job, zones, placement, reporter)
+        return point_labels(job, zones, placement, reporter)
+    found = image_labels(job, zones, reporter)
+    if found is None:
+        return None
+    labels, naming = found
+    return PatchLabelling(labels, job.sources[0].patch_size, folder, naming, placement, reporter)
+
+
+def image_labels(
+    job: ExtractPatchesJob, zones: list[OpenZone], reporter: Reporter
+) -> tuple[list[ImageLabels], Naming] | None:
+    """The rasters or polygons that each zone has its labels from, and what is known of them; None where there are none.
+
+    Raises:
+        InvalidJob, LabelError, GridMismatch: as `open_labels`.
+    """
     without = [zone.image for zone in zones if not (zone.labels or zone.polygons)]
     if len(without) == len(zones):
         return None
@@ -55,11 +70,12 @@ def open_labels(
             labels.append(polygons.on(zone, zone.polygons, reporter))
     paths = list(dict.fromkeys(found.path for found in labels))
     where = paths[0] if len(paths) == 1 else f'{paths[0]} and {len(paths) - 1} more'
-    size = job.sources[0].patch_size
-    return PatchLabelling(labels, size, folder, Naming(where, named, legend), placement, reporter)
+    return labels, Naming(where, named, legend)
 
 
-def _of_points(job: ExtractPatchesJob, zones: list[OpenZone], placement: Placement, reporter: Reporter) -> Labelling:
+def point_labels(
+    job: ExtractPatchesJob, zones: list[OpenZone], placement: Placement, reporter: Reporter
+) -> PointLabelling:
     """The labels in an attribute of the points."""
     layers = [VectorLayer(spec) for spec in dict.fromkeys(zone.points for zone in zones)]
     where = f'{layers[0].path}, field {job.label_field!r}'

@@ -7,6 +7,15 @@ or ill-typed fields are errors.
 from __future__ import annotations
 
 from .base import Job, dumps, from_dict, job_from_dict
+from .classifiers import (
+    CLASSIFIER_OPTIONS,
+    CLASSIFIERS,
+    UNSUPERVISED,
+    MapDeepFeaturesJob,
+    TrainDeepFeaturesJob,
+    TrainVectorClassifierJob,
+    classifier_options,
+)
 from .data import ClassDef, LabelPolygons, LabelRaster, SourceSpec, VectorSpec
 from .datasets import (
     BORDERS,
@@ -21,6 +30,8 @@ from .datasets import (
     MergeDatasetsJob,
     Zone,
 )
+from .evaluation import EVALUATED_SPLITS, EvaluateJob
+from .graphtraining import VALIDATION_MODES, GraphValidation, TrainSavedModelJob
 from .sampling import (
     IMAGE_RATES,
     LABEL_STRATEGIES,
@@ -52,7 +63,18 @@ from .serving import (
     ServeJob,
 )
 from .setup import CheckEngineJob
-from .training import ARCHITECTURES, CLASS_WEIGHTS, TASKS, TrainJob, TrainOptions
+from .training import (
+    ARCHITECTURES,
+    CLASS_WEIGHTS,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
+    STRATEGIES,
+    TASKS,
+    TRAINING_PRECISIONS,
+    TrainJob,
+    TrainOptions,
+)
 
 __all__ = [
     'ARCHITECTURES',
@@ -60,14 +82,19 @@ __all__ = [
     'BLENDS',
     'BORDERS',
     'CHECKS',
+    'CLASSIFIERS',
+    'CLASSIFIER_OPTIONS',
     'CLASS_WEIGHTS',
     'COMPRESSIONS',
     'CONNECTIVITIES',
+    'EVALUATED_SPLITS',
     'IMAGE_RATES',
     'LABEL_STRATEGIES',
     'LAYOUTS',
+    'LOSSES',
     'MODES',
     'NODATA_POLICIES',
+    'OPTIMIZERS',
     'OUTPUT_TYPES',
     'PADDINGS',
     'PATCH_STRATEGIES',
@@ -76,20 +103,28 @@ __all__ = [
     'RUNTIMES',
     'SAMPLERS',
     'SAMPLE_STRATEGIES',
+    'SCHEDULES',
     'SPLITS',
     'SPLIT_STRATEGIES',
+    'STRATEGIES',
     'TASKS',
+    'TRAINING_PRECISIONS',
+    'UNSUPERVISED',
+    'VALIDATION_MODES',
     'CheckEngineJob',
     'ClassDef',
     'ConvertDatasetJob',
     'DemoSceneJob',
     'DescribeJob',
+    'EvaluateJob',
     'ExtractPatchesJob',
+    'GraphValidation',
     'InspectDatasetJob',
     'Job',
     'LabelPolygons',
     'LabelRaster',
     'LayoutOptions',
+    'MapDeepFeaturesJob',
     'MergeDatasetsJob',
     'PolygonStatisticsJob',
     'SampleLabelImageJob',
@@ -100,10 +135,14 @@ __all__ = [
     'ServeJob',
     'SourceSpec',
     'SplitSamplesJob',
+    'TrainDeepFeaturesJob',
     'TrainJob',
     'TrainOptions',
+    'TrainSavedModelJob',
+    'TrainVectorClassifierJob',
     'VectorSpec',
     'Zone',
+    'classifier_options',
     'dumps',
     'from_dict',
     'job_from_dict',

@@ -60,6 +60,7 @@ class ExtractPatchesJob(Job):
         labels, polygons, label_field: where labels come from: a raster, polygons, or an attribute of the points; one
             of them, or none for a dataset without labels.
         zones: further areas.
+        values: labels are values to be predicted, of any numbers, not classes; the dataset has them as one more source.
         classes: names and colours; a value named here is a class even if it is the label raster's no-data value.
             Empty: every value found, but no-data.
         legend: names and colours for values that turn out to be classes, such as a layer's symbology. Without
@@ -94,6 +95,7 @@ class ExtractPatchesJob(Job):
     layout: LayoutOptions = LayoutOptions()
     accepted: str = ''
     rejected: str = ''
+    values: bool = False
 
     @property
     def tensorflow(self) -> bool:

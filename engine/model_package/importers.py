@@ -1,4 +1,4 @@
-"""Models of any kind, opened as one thing: model packages, bare SavedModels, ``.keras`` files.
+"""Models of any kind, opened as one thing: model packages, bare SavedModels, ``.keras`` files, Tensor/IO bundles.
 
 What nobody wrote down of a bare model is read from its signature; TensorFlow is not needed for that.
 """
@@ -13,6 +13,9 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Any
 
+from ..bundles.description import Layer
+from ..bundles.folder import BundleFiles, is_bundle, open_bundle
+from ..bundles.model import PreparedRuntime, bundle_card
 from ..errors import InputMissing, ModelError
 from ..events import Reporter
 from ..runtimes import kerasfile, savedmodel
@@ -51,6 +54,8 @@ class Model:
         placeholders: what it can be given besides images.
         tag_sets, signatures: all that its SavedModel has.
         package: the model package, where it is one.
+        bundle: the Tensor/IO bundle, where it is one.
+        layers: what a bundle says of its inputs, by name.
     """
 
     path: str
@@ -60,6 +65,8 @@ class Model:
     tag_sets: tuple[tuple[str, ...], ...] = ()
     signatures: tuple[str, ...] = ()
     package: Package | None = None
+    bundle: BundleFiles | None = None
+    layers: Mapping[str, Layer] = dataclasses.field(default_factory=dict)
 
     @property
     def savedmodel(self) -> str:
@@ -80,6 +87,7 @@ class Model:
         self, outputs: tuple[str, ...] = (), inputs: tuple[str, ...] = (), constants: Mapping[str, str] | None = None
     ) -> ModelSpec:
         """The part of the model that is named; see `ModelSpec`."""
+        inputs, outputs = inputs or self.spec.inputs, outputs or self.spec.outputs
         return dataclasses.replace(self.spec, outputs=outputs, inputs=inputs, constants=dict(constants or {}))
 
     def load(
@@ -95,11 +103,11 @@ class Model:
         reporter: Reporter | None = None,
     ) -> Runtime:
         """The model in a runtime; see `runtimes.base.load`."""
-        return load(
+        loaded = load(
             runtime,
             self.spec.path,
-            outputs,
-            inputs=inputs,
+            outputs or self.spec.outputs,
+            inputs=inputs or self.spec.inputs,
             tags=self.spec.tags,
             signature=self.spec.signature,
             constants=constants,
@@ -109,6 +117,7 @@ class Model:
             threads=threads,
             reporter=reporter,
         )
+        return PreparedRuntime(loaded, self.layers) if self.layers else loaded
 
     def survey(
         self,
@@ -126,8 +135,9 @@ class Model:
 
     def close(self) -> None:
         """Remove what was unpacked."""
-        if self.package:
-            self.package.close()
+        for opened in (self.package, self.bundle):
+            if opened:
+                opened.close()
 
     def __enter__(self) -> Model:
         return self
@@ -143,7 +153,7 @@ def open_model(path: str, *, tags: tuple[str, ...] | None = None, signature: str
 
     Args:
         path: a model package (its folder, its item.json or the folder as a .zip), the folder of a SavedModel, or one
-            right above it, or a ``.keras`` file.
+            right above it, a ``.keras`` file, or a Tensor/IO bundle (its folder, its model.json or its .zip).
         tags: tag set of the SavedModel's graph; None: ``serve``, or else the only one there is.
         signature: its name; empty: ``serving_default``, or else the first, or else what the graph has.
 
@@ -156,6 +166,8 @@ def open_model(path: str, *, tags: tuple[str, ...] | None = None, signature: str
         raise InputMissing(f'{path}: no such file or folder. Give a model package, a SavedModel or a .keras file.')
     if os.path.isfile(path) and path.endswith(kerasfile.EXTENSION):
         return _from_keras(path)
+    if is_bundle(path):
+        return _from_bundle(path, tags)
     if _is_package(path):
         return _from_package(path, tags, signature)
     if savedmodel.is_there(path):
@@ -213,6 +225,32 @@ def _from_savedmodel(path: str, tags: tuple[str, ...] | None, signature: str) ->
 def _from_keras(path: str) -> Model:
     card = _card(path.removesuffix(kerasfile.EXTENSION), kerasfile.read_signature(path), '')
     return Model(path, card, ModelSpec(path))
+
+
+def _from_bundle(path: str, tags: tuple[str, ...] | None) -> Model:
+    """Of a Tensor/IO bundle. Its inputs and outputs are the tensors that it names, by their keys in the signature where
+    they have such: in graphs of TensorFlow 2 only these can be fed."""
+    files = open_bundle(path)
+    try:
+        folder, own = files.savedmodel, files.signature
+        graph, sets = _graph(folder, tags or files.tags)
+        known = graph.signature(path)
+        inputs = {_key_of(item, known.inputs) or name: item for name, item in own.inputs.items()}
+        outputs = {_key_of(item, known.outputs) or name: item for name, item in own.outputs.items()}
+        images, placeholders = _inputs(graph, Signature(inputs, outputs))
+        card = bundle_card(files, list(inputs), list(outputs))
+        card = dataclasses.replace(card, inputs=tuple(item for item in card.inputs if item.name in images))
+        spec = ModelSpec(folder, tuple(outputs), tuple(images), graph.tags)
+        layers = dict(zip(inputs, files.description.inputs))
+        return Model(path, card, spec, placeholders, sets, tuple(graph.signatures), bundle=files, layers=layers)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _key_of(tensor: Tensor, known: Mapping[str, Tensor]) -> str:
+    """The key in a signature of a tensor; empty where it has none."""
+    return next((key for key, item in known.items() if item.name == tensor.name), '')
 
 
 def _inputs(graph: MetaGraph, signature: Signature) -> tuple[dict[str, Tensor], tuple[Placeholder, ...]]:

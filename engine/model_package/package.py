@@ -26,8 +26,10 @@ SAVEDMODEL = 'model/savedmodel'
 KERAS = 'model/model.keras'
 TRAINING = 'training.json'
 REPORT = 'report.html'
-_NAMES = {'model', ITEM, TRAINING, REPORT}
-_TOLERANCE = 1e-5  # what the exported graph may differ from the Keras model in a probability
+HISTORY = 'history.csv'
+LOGS = 'logs'  # of TensorBoard
+_NAMES = {'model', ITEM, TRAINING, REPORT, HISTORY, LOGS}
+_TOLERANCE = 1e-5  # what the exported graph may differ from the Keras model in a probability; of values, their share
 
 
 class PackageFolder(OutputFolder):
@@ -212,12 +214,12 @@ def _check_export(model: keras.Model, path: str, card: ModelCard) -> None:
     feed = {}
     for item in card.inputs:
         low, spread = (np.asarray(values or 0.0, np.float32) for values in (item.mean, item.stddev))
-        size = 2 * item.stride
-        feed[item.name] = low + spread * rng.standard_normal((1, size, size, len(item.bands)), np.float32)
+        cols, rows = item.patch_size if all(item.patch_size) else (2 * item.stride, 2 * item.stride)
+        feed[item.name] = low + spread * rng.standard_normal((1, rows, cols, len(item.bands)), np.float32)
     expected = model(feed if len(feed) > 1 else next(iter(feed.values())), training=False)
     for name, value in signature(**{key: tf.constant(array) for key, array in feed.items()}).items():
         difference = float(np.max(np.abs(value.numpy() - expected[name].numpy())))
-        if not difference <= _TOLERANCE:
+        if not difference <= _TOLERANCE * max(1.0, float(np.max(np.abs(expected[name].numpy())))):
             raise ModelError(f'The exported model differs from the trained one by {difference:g} in {name}.')
 
 

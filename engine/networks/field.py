@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple, Optional
 
@@ -36,6 +36,7 @@ _POINTWISE = (
     keras.layers.Rescaling,
     keras.layers.Softmax,
     keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
     keras.layers.Add,
     keras.layers.Average,
     keras.layers.Concatenate,
@@ -44,9 +45,16 @@ _POINTWISE = (
     keras.layers.Multiply,
     keras.layers.Subtract,
 )
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+# Of those in three dimensions the first two are rows and columns; what they do along the third is no matter.
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
 _POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
-_CHANNEL_ACTIVATIONS = ('softmax', 'log_softmax', 'sparsemax')  # act along the last axis, which is the bands'
+_PADDINGS = (keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D)
+_RESHAPINGS = ('ExpandDims', 'Squeeze')  # operations, which Keras does not export as classes
 
 
 class Reach(NamedTuple):
@@ -74,8 +82,8 @@ class _Axis:
     """Pixels along an axis of a tensor.
 
     Attributes:
-        ratio: input pixels to one pixel of the tensor.
-        extra: the tensor's length is that of the input, divided by `ratio`, plus this.
+        ratio: pixels of the first input to one pixel of the tensor.
+        extra: the tensor's length is that of the first input, divided by `ratio`, plus this.
         taps: pixels of each parent that pixel i is made of.
     """
 
@@ -88,41 +96,86 @@ def receptive_field(model: keras.Model) -> Reach:
     """The receptive field and total stride of a functional model with one image input (batch, rows, columns, bands).
 
     Where a model has several outputs, the field is the union of theirs. Inputs are taken to have rows and columns
-    that are multiples of the stride; the field is that of pixels far from the edges.
+    that are multiples of the stride; the field is that of pixels far from the edges. It is unknown where an output has
+    not the rows and columns of the input.
     """
-    if not isinstance(model, keras.models.Model) or not hasattr(model, 'operations') or len(model.inputs) != 1:
+    if len(getattr(model, 'inputs', None) or ()) != 1:
         return Reach(None, 1)
+    (reach,) = receptive_fields(model).values()
+    return reach
+
+
+def receptive_fields(model: keras.Model, ratios: Mapping[str, Fraction] | None = None) -> dict[str, Reach]:
+    """As `receptive_field`, for each input by its name.
+
+    Args:
+        model: its outputs lie on the grid of its first input.
+        ratios: pixels along an axis of each input for one of the first; 1 for those not named.
+
+    Returns:
+        Sides and stride are in pixels of the input itself. A stride is that of all inputs together: windows that are
+        multiples of it in each input cover the same ground.
+    """
+    relation = {tensor.name: Fraction((ratios or {}).get(tensor.name, 1)) for tensor in getattr(model, 'inputs', [])}
     try:
-        rows, row_stride = _along(model, 0)
-        cols, col_stride = _along(model, 1)
+        if not isinstance(model, keras.models.Model) or not hasattr(model, 'operations'):
+            raise _Unknown(getattr(model, 'name', ''))
+        rows, cols = _Along(model, 0, relation), _Along(model, 1, relation)
+        period = math.lcm(rows.stride, cols.stride)
+        strides = {name: period * ratio for name, ratio in relation.items()}
+        if any(stride.denominator != 1 for stride in strides.values()):
+            raise _Unknown(model.name)
+        sides = {name: (rows.sides(name), cols.sides(name)) for name in relation}
     except _Unknown:
-        return Reach(None, 1)
-    return Reach((cols[0], rows[0], cols[1], rows[1]), math.lcm(row_stride, col_stride))
+        return {name: Reach(None, 1) for name in relation}
+    return {
+        name: Reach((across[0], down[0], across[1], down[1]), int(strides[name]))
+        for name, (down, across) in sides.items()
+    }
 
 
-def _along(model: keras.Model, axis: int) -> tuple[tuple[int, int], int]:
-    """(pixels before, pixels after) along rows (0) or columns (1), and the stride there."""
-    order = _sorted_tensors(model)
-    axes: dict[int, _Axis] = {}
-    for tensor, operation, parents in order:
-        if parents:
-            axes[id(tensor)] = _layer_axis(operation, axis, [axes[id(parent)] for parent in parents])
-        else:
-            axes[id(tensor)] = _Axis(Fraction(1), 0, lambda i: ())
-    stride = math.lcm(*(item.ratio.numerator for item in axes.values()))
-    intervals: dict[int, list[Interval]] = {}
-    for tensor, _, parents in order:
-        own = axes[id(tensor)]
-        count = int(stride / own.ratio)
-        if parents:
-            intervals[id(tensor)] = [
-                _union(_at(intervals[id(parent)], tap, stride) for parent in parents for tap in own.taps(i))
-                for i in range(count)
-            ]
-        else:
-            intervals[id(tensor)] = [(i, i) for i in range(count)]
-    first, last = _union(item for output in model.outputs for item in intervals[id(output)]) or (0, 0)
-    return (max(-first, 0), max(last - (stride - 1), 0)), stride
+class _Along:
+    """A model along rows (0) or columns (1).
+
+    Args:
+        ratios: pixels of each input for one of the first.
+
+    Attributes:
+        stride: in pixels of the first input.
+    """
+
+    def __init__(self, model: keras.Model, axis: int, ratios: Mapping[str, Fraction]) -> None:
+        self._model, self._ratios = model, ratios
+        self._order = _sorted_tensors(model)
+        self._axes: dict[int, _Axis] = {}
+        for tensor, operation, parents in self._order:
+            if parents:
+                found = _layer_axis(operation, axis, [self._axes[id(parent)] for parent in parents])
+            else:
+                found = _Axis(1 / ratios[tensor.name], 0, lambda i: ())
+            self._axes[id(tensor)] = found
+        for output in model.outputs:
+            end = self._axes[id(output)]
+            if (end.ratio, end.extra) != (1, 0):
+                raise _Unknown(output.name)  # it does not lie on the input pixel by pixel
+        self.stride = math.lcm(*(item.ratio.numerator for item in self._axes.values()))
+
+    def sides(self, name: str) -> tuple[int, int]:
+        """(pixels before, pixels after) a window of one stride that the outputs in it depend on, of one input."""
+        stride = int(self.stride * self._ratios[name])
+        intervals: dict[int, list[Interval]] = {}
+        for tensor, _, parents in self._order:
+            own = self._axes[id(tensor)]
+            count = int(self.stride / own.ratio)
+            if parents:
+                intervals[id(tensor)] = [
+                    _union(_at(intervals[id(parent)], tap, stride) for parent in parents for tap in own.taps(i))
+                    for i in range(count)
+                ]
+            else:
+                intervals[id(tensor)] = [(i, i) if tensor.name == name else None for i in range(count)]
+        first, last = _union(item for output in self._model.outputs for item in intervals[id(output)]) or (0, 0)
+        return max(-first, 0), max(last - (stride - 1), 0)
 
 
 def _sorted_tensors(model: keras.Model) -> list[tuple[keras.KerasTensor, keras.Operation, list[keras.KerasTensor]]]:
@@ -185,13 +238,22 @@ def _layer_axis(layer: keras.Operation, axis: int, parents: list[_Axis]) -> _Axi
         return _transposed(first, layer.padding, size, step, dilation)
     if kind is keras.layers.UpSampling2D:
         return _upsampled(first, layer.size[axis], layer.interpolation, layer.name)
-    if kind is keras.layers.ZeroPadding2D:
+    if kind in _PADDINGS:
         low, high = layer.padding[axis]
         return _Axis(first.ratio, first.extra + low + high, lambda i: (i - low,))
     if kind is keras.layers.Cropping2D:
         low, high = layer.cropping[axis]
         return _Axis(first.ratio, first.extra - low - high, lambda i: (i + low,))
+    if kind.__name__ in _RESHAPINGS and kind.__module__.startswith('keras.') and _behind_columns(layer):
+        return _Axis(first.ratio, first.extra, lambda i: (i,))
     raise _Unknown(layer.name)
+
+
+def _behind_columns(operation: keras.Operation) -> bool:
+    """Whether an operation adds or removes an axis after those of the batch, the rows and the columns."""
+    axis = operation.axis  # type: ignore[attr-defined]
+    rank = len(operation.output.shape)
+    return isinstance(axis, int) and (axis if axis >= 0 else axis + rank) >= 3
 
 
 def _require_pointwise(layer: keras.layers.Layer) -> None:
@@ -201,10 +263,9 @@ def _require_pointwise(layer: keras.layers.Layer) -> None:
         raise _Unknown(layer.name)
     if isinstance(layer, keras.layers.PReLU) and set(layer.shared_axes or ()) < {1, 2}:
         raise _Unknown(layer.name)  # a parameter for each pixel: it knows where it is
-    if isinstance(layer, keras.layers.Activation):
-        known = {getattr(keras.activations, name) for name in dir(keras.activations)}
-        if layer.activation not in known:
-            raise _Unknown(layer.name)
+    known = vars(keras.activations).values()
+    if isinstance(layer, keras.layers.Activation) and not any(layer.activation is item for item in known):
+        raise _Unknown(layer.name)
 
 
 def _window(parent: _Axis, padding: str, size: int, step: int, dilation: int) -> _Axis:

@@ -6,6 +6,26 @@ from collections.abc import Sequence
 
 import keras
 
+from .options import UnetOptions
+from .parts import block, finish, open_stack, pixel_logits
+from .shapes import Head, SourceShape
+
+
+def unet(sources: Sequence[SourceShape], head: Head, options: UnetOptions) -> keras.Model:
+    """The network of Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation"
+    (MICCAI 2015), with "same" convolutions, so that the output has the size of the input, and batch normalisation.
+
+    Args:
+        sources: of one resolution; they are stacked.
+        head: per pixel.
+
+    Returns:
+        See `registry.build`. Rows and columns may be any multiples of ``2**depth``.
+    """
+    inputs, x = open_stack(sources)
+    x, skips = contract(x, options.filters, options.depth, options.dropout)
+    return finish(inputs, pixel_logits(expand(x, skips, options.filters), head), head, 'unet')
+
 
 def build_unet(
     bands: int,
@@ -18,51 +38,35 @@ def build_unet(
     depth: int = 4,
     dropout: float = 0.0,
 ) -> keras.Model:
-    """The network of Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation"
-    (MICCAI 2015), with "same" convolutions, so that the output has the size of the input, and batch normalisation.
+    """A U-Net that tells classes of one source apart, for use as a library; the arguments are those of `SourceShape`
+    and `UnetOptions`."""
+    source = SourceShape(input_name, bands, tuple(mean), tuple(stddev))
+    return unet([source], Head('segmentation', classes, True), UnetOptions(filters, depth, dropout))
 
-    Args:
-        bands, classes: channels of the input and of the output.
-        input_name: name of the input layer, and so of the exported signature's input.
-        mean, stddev: of each band; the network takes raw pixels and normalises them itself.
-        filters: channels of the first level; each further level has twice as many.
-        depth: levels below the first, each at half the resolution of the one above.
-        dropout: share of channels dropped at the lowest level while training.
 
-    Returns:
-        Input ``input_name`` (batch, rows, columns, bands) float32, rows and columns any multiples of ``2**depth``;
-        output ``{'probabilities': (batch, rows, columns, classes)}`` float32. The layer ``logits`` gives the values
-        before the softmax.
-    """
-    inputs = keras.Input((None, None, bands), name=input_name, dtype='float32')
-    variance = [float(value) ** 2 or 1.0 for value in stddev]  # a constant band has none
-    x = keras.layers.Normalization(axis=-1, mean=list(map(float, mean)), variance=variance, name='normalisation')(
-        inputs
-    )
+def contract(
+    x: keras.KerasTensor, filters: int, depth: int, dropout: float
+) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
+    """The lowest level, and what goes past it: a tensor for each level above, the finest first."""
     skips = []
     for level in range(depth):
-        x = _block(x, filters << level, f'down{level + 1}')
+        x = _blocks(x, filters << level, f'down{level + 1}')
         skips.append(x)
         x = keras.layers.MaxPooling2D(2, name=f'down{level + 1}_pool')(x)
-    x = _block(x, filters << depth, 'bottom')
+    x = _blocks(x, filters << depth, 'bottom')
     if dropout:
         x = keras.layers.SpatialDropout2D(dropout, name='bottom_dropout')(x)
-    for level in reversed(range(depth)):
+    return x, skips
+
+
+def expand(x: keras.KerasTensor, skips: Sequence[keras.KerasTensor], filters: int) -> keras.KerasTensor:
+    """From what `contract` gave back to the resolution that it began with."""
+    for level in reversed(range(len(skips))):
         x = keras.layers.Conv2DTranspose(filters << level, 2, 2, name=f'up{level + 1}_transpose')(x)
         x = keras.layers.Concatenate(name=f'up{level + 1}_skip')([skips[level], x])
-        x = _block(x, filters << level, f'up{level + 1}')
-    x = keras.layers.Conv2D(classes, 1, name='logits')(x)
-    outputs = keras.layers.Softmax(name='probabilities')(x)
-    return keras.Model(inputs, {'probabilities': outputs}, name='unet')
-
-
-def _block(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
-    """Two 3x3 convolutions, each with batch normalisation and a rectifier."""
-    for part in 'ab':
-        x = keras.layers.Conv2D(
-            filters, 3, padding='same', use_bias=False, kernel_initializer='he_normal', name=f'{name}{part}_conv'
-        )(x)
-        # Trainings here are short: the moving averages must follow within tens of batches.
-        x = keras.layers.BatchNormalization(momentum=0.9, name=f'{name}{part}_norm')(x)
-        x = keras.layers.ReLU(name=f'{name}{part}_relu')(x)
+        x = _blocks(x, filters << level, f'up{level + 1}')
     return x
+
+
+def _blocks(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
+    return block(block(x, filters, f'{name}a'), filters, f'{name}b')

@@ -212,14 +212,15 @@ def line_chart(title: str, lines: Sequence[Line], mark: int | None = None, top: 
     """
     width, height, left, right, upper, lower = 520, 270, 46, 14, 34, 34
     values = [value for line in lines for value in line.values if value is not None]
-    ticks = _ticks(top if top is not None else max(values, default=1.0))
+    ticks = _ticks(top if top is not None else max(values, default=1.0), min(values, default=0.0))
     steps = max((len(line.values) for line in lines), default=1)
 
     def x(step: float) -> float:
         return left + (step - 1) / max(steps - 1, 1) * (width - left - right)
 
     def y(value: float) -> float:
-        return height - lower - min(value / ticks[-1], 1.0) * (height - lower - upper)
+        share = (min(value, ticks[-1]) - ticks[0]) / (ticks[-1] - ticks[0])
+        return height - lower - share * (height - lower - upper)
 
     out = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(title)}">']
     out.append(f'<text x="{left}" y="16" style="font-weight:600;fill:#1d2b36">{text(title)}</text>')
@@ -261,13 +262,16 @@ def _swatch(colour: str) -> str:
     return f'<span class="swatch" style="background:{text(colour)}"></span>'
 
 
-def _ticks(largest: float) -> list[float]:
-    """Round values from 0 to at least `largest`, at most six of them."""
-    if not largest > 0:
+def _ticks(largest: float, least: float = 0.0) -> list[float]:
+    """Round values from 0, or from below `least` where that is negative, to at least `largest`; about six of them."""
+    low = min(least, 0.0)
+    span = max(largest, 0.0) - low
+    if not span > 0:
         return [0.0, 1.0]
-    power = 10.0 ** math.floor(math.log10(largest))
-    step = next(power * share for share in (0.2, 0.5, 1.0, 2.0) if power * share * 5 >= largest * (1 - 1e-9))
-    return [round(step * i, 10) for i in range(math.ceil(largest / step * (1 - 1e-9)) + 1)]
+    power = 10.0 ** math.floor(math.log10(span))
+    step = next(power * share for share in (0.2, 0.5, 1.0, 2.0) if power * share * 5 >= span * (1 - 1e-9))
+    first, last = math.floor(low / step * (1 + 1e-9)), math.ceil(max(largest, 0.0) / step * (1 - 1e-9))
+    return [round(step * i, 10) for i in range(first, last + 1)]
 
 
 def _steps(count_: int) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import html
+from .accuracy import WORDS
 
 
 def model_report(description: dict[str, Any]) -> str:
@@ -93,12 +94,11 @@ def _placeholders(items: Sequence[dict[str, Any]]) -> str:
 
 
 def _results(results: dict[str, Any]) -> str:
-    keys = ('overall_accuracy', 'kappa', 'mean_iou', 'macro_f1')
+    first = next(iter(results.values()))
+    keys = [key for key in WORDS if key in first]
     rows = [[html.text(split), *(html.number(result[key]) for key in keys)] for split, result in results.items()]
-    return html.section(
-        'Accuracy when it was trained',
-        html.table(['Split', 'Overall accuracy', 'Kappa', 'Mean IoU', 'Macro F1'], rows),
-    )
+    names = [WORDS[key][0].upper() + WORDS[key][1:] for key in keys]
+    return html.section('Accuracy when it was trained', html.table(['Split', *names], rows))
 
 
 def _about(description: dict[str, Any]) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 _RED_GREEN_BLUE = ('red', 'green', 'blue')
+# After viridis, by Smith and van der Walt: even steps to the eye, also to the colour-blind one.
+_RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 
 
 def visible_bands(names: Sequence[str]) -> list[int]:
@@ -32,6 +34,13 @@ def stretched(pixels: np.ndarray, counted: np.ndarray) -> np.ndarray:
     with np.errstate(invalid='ignore'):
         levels = np.clip((pixels - low) / np.maximum(high - low, 1e-6), 0, 1)
     return (np.nan_to_num(levels) * 255).astype(np.uint8)
+
+
+def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values as colours (..., 3) in bytes, from dark blue over green to yellow."""
+    places = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+    stops = np.linspace(0, 1, len(_RAMP))
+    return np.stack([np.interp(places, stops, [stop[i] for stop in _RAMP]) for i in range(3)], -1).astype(np.uint8)
 
 
 def png(pixels: np.ndarray) -> bytes:

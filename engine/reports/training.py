@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import html
+from . import accuracy, html
 from .html import Line
 
 
@@ -33,49 +33,42 @@ def training_report(record: dict[str, Any], examples: Sequence[Example] = ()) ->
     )
     parts = [_headline(record), _curves(record)]
     for name, result in record['results'].items():
-        parts.append(_result(name, result, record['classes']))
+        parts.append(accuracy.result_section(f'Accuracy on the {name} split', result, record['classes']))
     if examples:
-        parts.append(_examples(examples, record['classes']))
-    parts += [_dataset(record), _settings(record, best)]
+        parts.append(_examples(examples, record))
+    parts.append(_dataset(record))
+    if record['warm_start']:
+        parts.append(_warm_start(record['warm_start'], job['warm_start']))
+    parts.append(_settings(record, best))
     return html.page(f'Training of {record["model"]["name"]}', subtitle, parts)
-
-
-def _label(definition: dict[str, Any]) -> str:
-    """What tables call a class."""
-    value, name = str(definition['value']), definition['name']
-    return name if name in ('', value) else f'{name} ({value})'
-
-
-def _named(definition: dict[str, Any]) -> str:
-    return html.class_name(_label(definition) or str(definition['value']), definition['colour'])
 
 
 def _headline(record: dict[str, Any]) -> str:
     best = record['best']
+    measures = dict.fromkeys((best['measure'], 'overall_accuracy' if record['classes'] else 'rmse'))
     result = record['results'].get(best['split'])
     figures = [('epoch kept', f'{best["epoch"]} of {len(record["history"])}')]
     if result:
-        figures += [
-            (f'mean IoU, {best["split"]}', html.number(result['mean_iou'])),
-            (f'overall accuracy, {best["split"]}', html.number(result['overall_accuracy'])),
-        ]
+        figures += [(f'{accuracy.WORDS[name]}, {best["split"]}', html.number(result[name])) for name in measures]
     if 'test' in record['results']:
-        figures.append(('mean IoU, test', html.number(record['results']['test']['mean_iou'])))
+        name = best['measure']
+        figures.append((f'{accuracy.WORDS[name]}, test', html.number(record['results']['test'][name])))
     figures.append(('training time', _duration(record['seconds'])))
     return html.tiles(figures)
 
 
 def _curves(record: dict[str, Any]) -> str:
-    history = record['history']
+    history, measure = record['history'], record['best']['measure']
     names = [name for name in ('training', 'validation') if name in history[0]]
 
     def chart(title: str, key: str, top: float | None) -> str:
-        lines = [Line(name, [epoch[name][key] for epoch in history]) for name in names]
+        lines = [Line(name, [_finite(epoch[name][key]) for epoch in history]) for name in names]
         return html.line_chart(title, lines, record['best']['epoch'], top)
 
+    title = accuracy.WORDS[measure]
     return html.section(
         'Course of the training',
-        html.row(chart('Loss', 'loss', None), chart('Mean IoU', 'mean_iou', 1.0)),
+        html.row(chart('Loss', 'loss', None), chart(title[0].upper() + title[1:], measure, 1.0)),
         html.note(
             'Over epochs; the dashed line marks the epoch whose weights are in the package. Training values are those '
             'of the augmented batches as the network met them, so they lag behind.'
@@ -83,83 +76,88 @@ def _curves(record: dict[str, Any]) -> str:
     )
 
 
-def _result(name: str, result: dict[str, Any], classes: Sequence[dict[str, Any]]) -> str:
-    rows = [
-        [
-            _named(definition),
-            *(html.number(result[key][i]) for key in ('precision', 'recall', 'f1', 'iou')),
-            html.count(result['support'][i]),
-        ]
-        for i, definition in enumerate(classes)
-    ]
-    rows.append(['Mean', '', '', html.number(result['macro_f1']), html.number(result['mean_iou']), ''])
-    summary = [
-        ('overall accuracy', html.number(result['overall_accuracy'])),
-        ('kappa', html.number(result['kappa'])),
-        ('mean IoU', html.number(result['mean_iou'])),
-        ('macro F1', html.number(result['macro_f1'])),
-        ('loss', html.number(result['loss'])),
-    ]
-    return html.section(
-        f'Accuracy on the {name} split',
-        html.row(
-            html.table(['Class', 'Precision', 'Recall', 'F1', 'IoU', 'Pixels'], rows),
-            html.facts(summary),
-        ),
-        html.heading('Confusion matrix: rows are the reference, columns what the model says'),
-        html.heat_table([_label(definition) for definition in classes], result['confusion']),
-    )
+def _finite(value: float | None) -> float | None:
+    """A value that can be drawn; below the axis there is nothing."""
+    return None if value is None or value != value else max(value, 0.0)
 
 
-def _examples(examples: Sequence[Example], classes: Sequence[dict[str, Any]]) -> str:
-    return html.section(
-        'Examples',
-        html.gallery(
-            ['Image', 'Labels', 'Model'], [(example.image, example.truth, example.prediction) for example in examples]
-        ),
-        html.legend([(_label(definition), definition['colour']) for definition in classes]),
-    )
+def _examples(examples: Sequence[Example], record: dict[str, Any]) -> str:
+    pictures = [(example.image, example.truth, example.prediction) for example in examples]
+    parts = [html.gallery(['Image', 'Labels', 'Model'], pictures)]
+    if record['classes']:
+        parts.append(html.legend([(accuracy.label(item), item['colour']) for item in record['classes']]))
+    else:
+        spread = record['dataset']['splits']['train']['values']
+        ends = f'{spread["minimum"]:.6g} (dark) to {spread["maximum"]:.6g} (bright)'
+        parts.append(html.note(f'Values from {ends}; white is not counted.'))
+    return html.section('Examples', *parts)
 
 
 def _dataset(record: dict[str, Any]) -> str:
-    data, splits = record['dataset'], record['dataset']['splits']
+    data = record['dataset']
+    parts = [_classes(record) if record['classes'] else _values(data['splits'])]
+    facts = [('Dataset', data['folder'])] if data['folder'] else []
+    for source in data['sources']:
+        facts += [
+            (f'Images of {source["name"]}', ', '.join(source['rasters'])),
+            ('Bands', ', '.join(source['bands'])),
+            ('Patch size', ' × '.join(map(str, source['patch_size'])) + ' pixels'),
+        ]
+    if data['validation']:
+        facts.append(('Validated with', ', '.join(data['validation'])))
+    facts.append(('Fingerprint', data['fingerprint']))
+    return html.section('Data', *parts, html.heading('Sources'), html.facts(facts))
+
+
+def _classes(record: dict[str, Any]) -> str:
+    splits = record['dataset']['splits']
     rows = [
         [
-            _named(definition),
+            accuracy.named(definition),
             f'{weight:.3f}',
             *(_share(split['pixels'][i], sum(split['pixels'])) for split in splits.values()),
         ]
         for i, (definition, weight) in enumerate(zip(record['classes'], record['class_weights']))
     ]
-    rows.append(['All pixels that count', '', *(html.count(sum(split['pixels'])) for split in splits.values())])
+    rows.append(['All labels that count', '', *(html.count(sum(split['pixels'])) for split in splits.values())])
     rows.append(['Samples', '', *(html.count(split['samples']) for split in splits.values())])
-    return html.section(
-        'Data',
-        html.table(['Class', 'Weight in the loss', *(f'{name} pixels' for name in splits)], rows),
-        html.heading('Source'),
-        html.facts(
-            [
-                ('Dataset', data['folder']),
-                ('Images', ', '.join(data['rasters'])),
-                ('Bands', ', '.join(data['bands'])),
-                ('Patch size', ' × '.join(map(str, data['patch_size'])) + ' pixels'),
-                ('Fingerprint', data['fingerprint']),
-            ]
-        ),
-    )
+    return html.table(['Class', 'Weight in the loss', *(f'{name} labels' for name in splits)], rows)
+
+
+def _values(splits: Mapping[str, Any]) -> str:
+    keys = ('minimum', 'maximum', 'mean', 'stddev')
+    rows = [
+        [
+            html.text(name),
+            html.count(split['samples']),
+            html.count(split['pixels'][0]),
+            *(f'{split["values"][key]:.6g}' for key in keys),
+        ]
+        for name, split in splits.items()
+    ]
+    return html.table(['Split', 'Samples', 'Values', 'Minimum', 'Maximum', 'Mean', 'Std. dev.'], rows)
+
+
+def _warm_start(transfer: Mapping[str, Sequence[str]], path: str) -> str:
+    facts = [('Model', path), *((key, ', '.join(names)) for key, names in transfer.items() if names)]
+    return html.section('First weights', html.facts(facts))
 
 
 def _settings(record: dict[str, Any], best: dict[str, Any]) -> str:
     job = record['job']
-    options = {key.replace('_', ' '): value for key, value in job['options'].items()}
+    options = {
+        key.replace('_', ' '): value for key, value in job['options'].items() if value not in (None, '', [], (), {})
+    }
+    measure = accuracy.WORDS[best['measure']]
     settings = [
         ('Epochs', job['epochs']),
         ('Batch size', job['batch_size']),
         ('Learning rate', job['learning_rate']),
+        ('Loss', job['loss']),
         ('Seed', job['seed']),
         *options.items(),
         ('Parameters of the network', html.count(record['model']['parameters'])),
-        ('Epoch kept', f'the best mean IoU on the {best["split"]} split' if best['chosen'] else 'the last'),
+        ('Epoch kept', f'the best {measure} on the {best["split"]} split' if best['chosen'] else 'the last'),
     ]
     return html.section(
         'Settings',

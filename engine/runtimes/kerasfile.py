@@ -12,6 +12,8 @@ from .savedmodel import Signature, Tensor
 
 EXTENSION = '.keras'
 _CONFIG = 'config.json'
+# Where the layers and models of ours lie; what they save are names and numbers, no code.
+_OWN = tuple(f'quadrat.engine.networks.{name}' for name in ('layers', 'network', 'tensorflowcalls'))
 _WIDTHS = ('filters', 'units')  # how layers call the number of their output's channels
 
 
@@ -47,7 +49,7 @@ def load_keras(path: str) -> Any:
     Raises:
         InputMissing, ModelError: it cannot be loaded, or not without running code that it holds.
     """
-    config = _config(path)
+    config, own = _config(path), False
     for part in _parts(config):
         if part['class_name'] in ('Lambda', '__lambda__'):
             raise ModelError(
@@ -55,12 +57,16 @@ def load_keras(path: str) -> Any:
                 'operations, or export the model as a SavedModel.'
             )
         module = part.get('module') or ''
-        if module.partition('.')[0] not in ('', 'builtins', 'keras'):
+        own = own or module in _OWN
+        if module.partition('.')[0] not in ('', 'builtins', 'keras') and module not in _OWN:
             raise ModelError(
                 f'{path}: the model needs {part["class_name"]} of the module {module}, which is not run. Export it as '
                 'a SavedModel.'
             )
     import keras
+
+    if own:
+        from ..networks import layers, network, tensorflowcalls  # noqa: F401  # which make themselves known to Keras
 
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -44,6 +45,7 @@ from .products import products
 from .reading import Part, Reader, require_bands
 from .resume import state_of, take_up
 from .sources import open_sources, relations_of
+from .stage import Select, Stage, Staged
 from .symmetries import Symmetric
 from .ways import AtOnce, Blended, Patches, Way
 
@@ -52,7 +54,9 @@ _FINISHING = 0.2  # share of the progress that merging, overviews and polygons g
 CACHE = 128 << 20  # bytes of decoded blocks that GDAL may keep of the inputs; its default follows the machine's memory
 
 
-def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
+def serve_model(
+    job: ServeJob, reporter: Reporter, *, stage: Stage | None = None, select: Select | None = None
+) -> dict[str, Any]:
     """Make a map of rasters of any size with a model: classes, values, and rasters that say how certain it is.
 
     In native mode the map covers the input's whole extent, or the part of it asked for, and does not depend on the
@@ -61,6 +65,8 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
     Args:
         job: what to do.
         reporter: hears of it and can stop it.
+        stage: makes classes of the outputs that the job names; None: the model's own classes count.
+        select: gives a further mask, when the map's grid is known.
 
     Returns:
         ``OUTPUT``, ``PROBABILITIES``, ``CONFIDENCE``, ``ENTROPY``, ``MARGIN``, ``OUTPUT_FOLDER`` and ``POLYGONS``: the
@@ -79,7 +85,10 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
             for path in (job.model, *job.ensemble)
         ]
         model = models[0]
-        names, given, classes = asked_outputs(model, job), class_output(model, job), is_class_map(model, job)
+        if stage is None:
+            names, given, classes = asked_outputs(model, job), class_output(model, job), is_class_map(model, job)
+        else:
+            names, given, classes = job.output_names, stage.output, True
         sources = open_sources(model, job, reporter)
         relations = relations_of(sources)
         touched(job, sources[0].grid)
@@ -94,13 +103,18 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
         grids = [source.grid for source in sources]
         layout, networks = lay_out(models, networks, job, grids, relations, reporter)
         frame = layout.frame
-        networks = [networks[0], *_alike(networks, given, models[1:], job)]
-        reader = Reader(sources, networks[0].cards, frame, job, _masks(job, frame, sources[0].grid, reporter))
-        part = mapped(job, frame)
+        networks = [networks[0], *_alike(networks, None if stage else given, models[1:], job)]
+        if stage is not None:
+            stage.require(networks[0])
+        part, masks = mapped(job, frame), _masks(job, frame, sources[0].grid, reporter)
+        if select is not None:
+            masks.append(select(frame.grid, part, masks))
+        reader = Reader(sources, networks[0].cards, frame, job, masks)
         plan, batch = plan_tiles(job, part, layout, networks, reader, reporter)
         kept = take_up(parts, state_of(job, plan, networks[0].runtime.name), job.resume, reporter)
         finishing = finishing_of(job)
-        made = products(job, inner, list(parts), networks[0], given, classes)
+        shown = networks[0] if stage is None else dataclasses.replace(networks[0], outputs=(stage.values,))
+        made = products(job, inner, list(parts), shown, given, classes)
         check_options(finishing, [product.dtype for product in made.values()])
         outputs = stack.enter_context(
             Outputs(
@@ -124,7 +138,8 @@ def serve_model(job: ServeJob, reporter: Reporter) -> dict[str, Any]:
             try:
                 computing = Computing(_way(job, layout, networks, batch, reporter), frame, reporter)
                 together = 1 if layout.patches or layout.piece != (0, 0) else batch
-                computed = _serve(plan, reader, computing, outputs, together, reporter)
+                staged = computing if stage is None else Staged(computing, stage)
+                computed = _serve(plan, reader, staged, outputs, together, reporter)
             except EngineError:
                 if job.resume and outputs.done:
                     reporter.warn(f'{len(outputs.done)} of {len(plan)} tiles are kept: run the same again to go on.')
@@ -196,7 +211,7 @@ def _masks(job: ServeJob, frame: Frame, grid: Grid, reporter: Reporter) -> list[
 
 
 def _serve(
-    plan: TilePlan, reader: Reader, computing: Computing, outputs: Outputs, batch: int, reporter: Reporter
+    plan: TilePlan, reader: Reader, computing: Computing | Staged, outputs: Outputs, batch: int, reporter: Reporter
 ) -> int:
     """Read, compute and write all tiles that are not done; returns how many were computed."""
     tiles = [tile for tile in plan if tile.number not in outputs.done]

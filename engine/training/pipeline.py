@@ -1,18 +1,19 @@
-"""From samples on disk to the batches a network is fed: the same values however they are read."""
+"""From samples to the batches a network is fed: the same values however they are read."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ..datasets.manifest import LabelInfo, SourceInfo
-from ..datasets.reader import Dataset
+from ..datasets.manifest import SourceInfo
 from ..nodata import fill_invalid, valid_pixels
 from ..raster import unformat_nodata
+from .augmentation import AugmentationSpec, augment
+from .targets import Samples, Target
 
 _THREADS = 2
 _AHEAD = 4  # batches being read while one is in use
@@ -22,66 +23,74 @@ class Batch(NamedTuple):
     """What a network is fed.
 
     Attributes:
-        images: (samples, rows, columns, bands) float32.
-        labels: (samples, rows, columns) int32 class indices; 0 at pixels that do not count.
+        images: of each source (samples, rows, columns, bands) float32.
+        labels: (samples, rows, columns) int32 class indices, or float32 values; 0 at pixels that do not count. One row
+            and one column where labels are of whole patches.
         counted: (samples, rows, columns) booleans: where there is a label, and data in the image.
     """
 
-    images: np.ndarray
+    images: tuple[np.ndarray, ...]
     labels: np.ndarray
     counted: np.ndarray
 
+    def part(self, samples: slice | np.ndarray) -> Batch:
+        """Some of the samples."""
+        return Batch(tuple(image[samples] for image in self.images), self.labels[samples], self.counted[samples])
 
-class LabelCodes:
-    """The way from label values to class indices.
 
-    Args:
-        values: the values that are classes, ascending.
-        info: the labels' values for "no label".
-
-    Attributes:
-        ignored: values of pixels that have no label.
-    """
-
-    def __init__(self, values: Sequence[int], info: LabelInfo) -> None:
-        self._values = np.asarray(values, np.int64)
-        without = [info.unlabelled] if info.nodata is None else [info.unlabelled, info.nodata]
-        self.ignored = tuple(value for value in without if value not in values)
-
-    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Class indices (int32, 0 where the value is no class), and booleans: where it is one."""
-        index = np.minimum(np.searchsorted(self._values, labels), len(self._values) - 1)
-        known = self._values[index] == labels
-        return np.where(known, index, 0).astype(np.int32), known
+Change = Callable[[Batch, np.ndarray], Batch]
 
 
 class SampleReader:
-    """Reads samples of one source with their labels, as a network is fed. Threads may share it."""
+    """Reads samples with their labels, as a network is fed. Threads may share it.
 
-    def __init__(self, dataset: Dataset, source: SourceInfo, labels: LabelInfo, codes: LabelCodes) -> None:
-        self.dataset, self.source, self.labels, self.codes = dataset, source, labels, codes
-        self._nodata = unformat_nodata(source.nodata)
+    Args:
+        samples: where they are.
+        sources: what the network takes, in the order of its inputs. The statistics fill pixels without data.
+        target: what it is to learn.
+    """
+
+    def __init__(self, samples: Samples, sources: Sequence[SourceInfo], target: Target) -> None:
+        self.samples, self.sources, self.target = samples, tuple(sources), target
+        # What is no-data lies with the samples, what replaces it with the network.
+        self._own = [samples.manifest.source(source.name) for source in sources]
 
     def read(self, indices: np.ndarray) -> Batch:
         """The samples with these numbers, in this order."""
-        pixels = self.dataset.read(self.source.name, indices)
-        valid = valid_pixels(pixels, self._nodata, self.source.nodata_policy)
-        labels, known = self.codes.encode(self.dataset.read(self.labels.name, indices)[..., 0])
-        return Batch(fill_invalid(pixels, valid, self.source.statistics.mean), labels, known & valid)
+        labels, known = self.target.read(self.samples, indices)
+        images = []
+        for number, (source, own) in enumerate(zip(self.sources, self._own)):
+            pixels = self.samples.read(source.name, indices)
+            valid = valid_pixels(pixels, unformat_nodata(own.nodata), own.nodata_policy)
+            images.append(fill_invalid(pixels, valid, source.statistics.mean))
+            if valid.shape == known.shape:
+                known = known & valid
+            elif number == 0:  # one label a patch
+                known = known & valid.any((1, 2))[:, None, None]
+        return Batch(tuple(images), labels, known)
 
 
-def batches(reader: SampleReader, indices: np.ndarray, size: int, turns: np.ndarray | None = None) -> Iterator[Batch]:
+def batches(
+    reader: SampleReader,
+    indices: np.ndarray,
+    size: int,
+    change: Optional[Change] = None,
+    share: Optional[tuple[int, int]] = None,
+) -> Iterator[Batch]:
     """All samples in the order given, in batches of at most `size` whose sizes differ by one at most.
 
     Args:
         indices: numbers of samples.
-        turns: for each sample, one of the eight ways a square can be laid down; see `turn`.
+        change: what becomes of a batch, such as `augmentation`; with the places of its samples in `indices`.
+        share: (number, count): only this one of so many parts of each batch, one after the other.
     """
     parts = np.array_split(np.arange(len(indices)), batch_count(len(indices), size))
+    if share is not None:
+        parts = [np.array_split(part, share[1])[share[0]] for part in parts]
 
     def load(part: np.ndarray) -> Batch:
         batch = reader.read(indices[part])
-        return batch if turns is None else turn(batch, turns[part])
+        return batch if change is None else change(batch, part)
 
     with ThreadPoolExecutor(_THREADS, 'samples') as pool:
         pending: deque[Future[Batch]] = deque()
@@ -107,25 +116,14 @@ def shuffled(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch, 0)).permutation(indices)
 
 
-def random_turns(count: int, square: bool, seed: int, epoch: int) -> np.ndarray:
-    """How each sample of an epoch is laid down; patches that are not square are never turned by 90 degrees."""
-    choices = np.arange(8) if square else np.array([0, 2, 4, 6])
-    return np.random.default_rng((seed, epoch, 1)).choice(choices, count)
+def augmentation(
+    spec: AugmentationSpec, sources: Sequence[SourceInfo], seed: int, epoch: int
+) -> Callable[[Batch, np.ndarray], Batch]:
+    """What becomes of the batches of an epoch, for `batches`."""
+    statistics = [source.statistics for source in sources]
 
+    def change(batch: Batch, positions: np.ndarray) -> Batch:
+        images, labels, counted = augment(*batch, spec, statistics, seed=seed, epoch=epoch, positions=positions)
+        return Batch(tuple(images), labels, counted)
 
-def turn(batch: Batch, turns: np.ndarray) -> Batch:
-    """Each sample turned anticlockwise by 90 degrees, 0 to 3 times, and then mirrored left to right if 4 is added."""
-    return Batch(*(_turn(array, turns) for array in batch))
-
-
-def _turn(array: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    out = np.empty_like(array)
-    for way in _unique(turns):
-        chosen = turns == way
-        part = np.rot90(array[chosen], way % 4, (1, 2))
-        out[chosen] = part[:, :, ::-1] if way >= 4 else part
-    return out
-
-
-def _unique(values: np.ndarray) -> Iterable[int]:
-    return np.unique(values).tolist()
+    return change

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = 'INPUT INPUT_2 INPUT_3 INPUT_4 SOURCES NODATA NODATA_2 NODATA_3 NODATA_4'
 PATCH_SIZES = 'PATCH_SIZE PATCH_SIZE_2 PATCH_SIZE_3 PATCH_SIZE_4'
 PLACEHOLDERS = 'PLACEHOLDER PLACEHOLDER_2 PLACEHOLDER_3 PLACEHOLDER_4'
+PATCHES_IMAGES = f'INPUT INPUT_2 INPUT_3 INPUT_4 SOURCES {PATCH_SIZES} {PLACEHOLDERS}'
+VALIDATION_PATCHES = ' '.join(f'VALIDATION_{name}' for name in PATCHES_IMAGES.split() if name != 'SOURCES')
 RECEPTIVE_FIELDS = 'RECEPTIVE_FIELD RECEPTIVE_FIELD_2 RECEPTIVE_FIELD_3 RECEPTIVE_FIELD_4'
 SERVING = (
     f'{SOURCES} {PLACEHOLDERS} {RECEPTIVE_FIELDS} MODEL EXTENT MASK_LAYER MASK OUTPUT_NAMES USER_PLACEHOLDERS MODE '
@@ -46,24 +48,45 @@ FROZEN = {
     'SPLIT_FIELD NODATA_POLICY BORDER FORMAT OTBTF OUTPUT ACCEPTED REJECTED',
     'trainmodel': f'{SOURCES} DATASET TASK ARCHITECTURE CLASSES EPOCHS BATCH_SIZE LEARNING_RATE LOSS SEED RESUME '
     'WARM_START OPTIONS OUTPUT REPORT BEST_EPOCH BEST_SCORE',
+    'trainsavedmodel': f'{PATCHES_IMAGES} {VALIDATION_PATCHES} MODEL DATASET TARGET_NODES OUTPUT_TENSORS '
+    'USER_PLACEHOLDERS BATCH_SIZE EPOCHS STREAMING RESTORE_FROM SAVE_TO TAGS SEED VALIDATION_MODE VALIDATION_STEP '
+    'VALIDATION_USER_PLACEHOLDERS VALIDATION_STREAMING OUTPUT REPORT CONFUSION',
     'servemodel': f'{SERVING} OUTPUT PROBABILITIES CONFIDENCE ENTROPY POLYGONS',
+    'trainvectorclassifier': 'INPUT FEATURES FIELD CLASSIFIER VALIDATION_VECTOR SEED OPTIONS OUTPUT CONFUSION REPORT',
+    'traindeepfeatures': f'{SERVING} VECTOR FIELD VALIDATION_VECTOR CLASSIFIER MT MV BM VTR SEED OPTIONS OUTPUT '
+    'CONFUSION REPORT',
+    'mapdeepfeatures': f'{SERVING} CLASSIFIER OUTPUT CONFIDENCE PROBABILITIES',
     'describemodel': 'MODEL REPORT JSON RECEPTIVE_FIELD STRIDE',
+    'evaluatemodel': f'{SOURCES} MODEL DATASET SPLIT REPORT TABLE SCORE',
     'installengine': 'CACHE WHEELS GPU',
     'checkengine': 'REPORT',
+    'opentensorboard': 'FOLDER SECONDS URL',
 }
 # Added where a user would expect them; just as frozen once released.
 ADDED = {
     'extractpatches': 'LABEL_NODATA CLASSES COUNT NODATA_POLICY_2 NODATA_POLICY_3 NODATA_POLICY_4 ALL_TOUCHED '
-    'UNLABELLED ZONES SAMPLES_PER_SHARD COMPRESSION',
+    'UNLABELLED LABEL_VALUES ZONES SAMPLES_PER_SHARD COMPRESSION',
     'selectsamples': 'IMAGES VECTORS MASKS IMAGE_RATES IMAGE_COUNTS',
     'samplelabelimage': 'SEED',
     'mergedatasets': 'SAMPLES_PER_SHARD COMPRESSION COUNT',
     'convertdataset': 'SAMPLES_PER_SHARD COMPRESSION LABELS COUNT',
     'inspectdataset': 'CHECK PATCHES SEED COUNT',
     'servemodel': f'{SERVING_ADDED} MARGIN OUTPUT_FOLDER RASTERS',
+    'trainvectorclassifier': 'CLASSES STATISTICS ACCURACY KAPPA',
+    'traindeepfeatures': f'{SERVING_ADDED} STATISTICS ACCURACY KAPPA',
+    'mapdeepfeatures': SERVING_ADDED,
+    'trainsavedmodel': 'VALIDATION_SOURCES',
+    'evaluatemodel': f'{PLACEHOLDERS} {RECEPTIVE_FIELDS} REFERENCE REFERENCE_NODATA LABEL_POLYGONS CLASS_FIELD OUTSIDE '
+    'ALL_TOUCHED POINTS LABEL_FIELD MASK_LAYER CLASSES OUTPUT_NAME TARGET USER_PLACEHOLDERS TAGS SIGNATURE BATCH_SIZE '
+    'RUNTIME DEVICE NODATA_POLICY NODATA_POLICY_2 NODATA_POLICY_3 NODATA_POLICY_4',
+    'trainmodel': f'{PATCH_SIZES} POINTS SPLIT_FIELD LABEL_FIELD LABEL_RASTER LABEL_POLYGONS CLASS_FIELD OUTSIDE '
+    'ALL_TOUCHED LABEL_NODATA BORDER NODATA_POLICY NODATA_POLICY_2 NODATA_POLICY_3 NODATA_POLICY_4 VALIDATION_DATASET '
+    'VALIDATION_SHARE',
     'installengine': 'PYTHON',
     'checkengine': 'PYTHON',
 }
+# Those that have all of it.
+COMPLETE = ('servemodel', 'evaluatemodel', 'trainvectorclassifier', 'traindeepfeatures', 'mapdeepfeatures')
 # Nothing else may ever be required: everything has a working default.
 REQUIRED = {
     'demoscene': 'OUTPUT',
@@ -78,10 +101,16 @@ REQUIRED = {
     'selectpatches': 'INPUT OUTPUT',
     'extractpatches': 'INPUT POINTS OUTPUT',
     'trainmodel': 'DATASET OUTPUT',
+    'trainsavedmodel': 'MODEL OUTPUT',
     'servemodel': 'MODEL INPUT OUTPUT',
+    'trainvectorclassifier': 'INPUT OUTPUT',
+    'traindeepfeatures': 'MODEL VECTOR FIELD OUTPUT',
+    'mapdeepfeatures': 'MODEL CLASSIFIER',
     'describemodel': 'MODEL',
+    'evaluatemodel': 'MODEL',
     'installengine': '',
     'checkengine': '',
+    'opentensorboard': 'FOLDER',
 }
 
 
@@ -126,7 +155,7 @@ def test_parameters(algorithms, name):
             assert definition.defaultValue() in definition.options()
     for output in algorithm.outputDefinitions():
         assert output.name() in known
-    if name == 'servemodel':  # complete
+    if name in COMPLETE:
         assert {item.name() for item in (*definitions, *algorithm.outputDefinitions())} == set(known)
     optional = qgis_core.QgsProcessingParameterDefinition.Flag.FlagOptional
     required = [

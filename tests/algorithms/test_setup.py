@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -92,3 +93,17 @@ def test_the_setting_of_the_options_page(provider, monkeypatch):
     assert setting.group == 'Quadrat' and setting.value == ''
     with pytest.raises(ValueError, match='not exist'):
         setting.setValue('/nowhere/python')
+
+
+def test_tensorboard_shows_a_folder_and_ends(provider, engine_python, monkeypatch, tmp_path):
+    monkeypatch.setenv('QUADRAT_PYTHON', engine_python)
+    from quadrat.plugin import board
+
+    results, log = run(provider, 'opentensorboard', {'FOLDER': str(tmp_path)})
+    url = results['URL']
+    assert url.startswith('http://127.0.0.1:') and url in log
+    with urlopen(url + 'data/logdir') as answer:
+        assert str(tmp_path) in answer.read().decode()
+    board.stop_all()
+    with pytest.raises(OSError, match='refused'):
+        urlopen(url)

@@ -75,6 +75,39 @@ def test_train_and_describe(run, dataset, tmp_path):
     assert description['layers'] and 'Layers' in page.read_text()
 
 
+def test_straight_from_rasters_and_from_another_model(run, dataset, tmp_path):
+    """Without a dataset, and the second time with the weights of the first."""
+    scene = dataset.parent / 'scene'
+    common = {
+        'INPUT': str(scene / 'ms.tif'),
+        'POINTS': str(dataset.parent / 'points.gpkg'),
+        'PATCH_SIZE': 16,
+        'LABEL_RASTER': str(scene / 'truth.tif'),
+        'EPOCHS': 1,
+        'OPTIONS': OPTIONS,
+    }
+    _, said = run('trainmodel', {**common, 'OUTPUT': str(tmp_path / 'a')})
+    record = json.loads((tmp_path / 'a/training.json').read_text())
+    known = json.loads((dataset / 'manifest.json').read_text())
+    assert record['dataset']['splits']['train']['samples'] == known['splits']['train']['count']
+    assert record['classes'][0]['name'] == 'field' and not [name for name in os.listdir(tmp_path) if 'part' in name]
+    _, said = run(
+        'trainmodel',
+        {
+            'DATASET': str(dataset),
+            'WARM_START': str(tmp_path / 'a/item.json'),
+            'LOSS': 'dice',
+            'VALIDATION_DATASET': [str(dataset / 'manifest.json')],
+            'EPOCHS': 1,
+            'OPTIONS': '{"filters": 4, "depth": 2, "freeze": ["down.*"], "fine_tune": 0.5}',
+            'OUTPUT': str(tmp_path / 'b'),
+        },
+    )
+    record = json.loads((tmp_path / 'b/training.json').read_text())
+    assert 'Warm start: ' in said and record['dataset']['splits']['validation']['samples'] == known['count']
+    assert record['job']['loss'] == 'dice' and not record['warm_start']['skipped']
+
+
 def test_what_is_wrong_is_said_in_one_line(run, dataset, tmp_path):
     def refused(name, words, **parameters):
         with pytest.raises(QgsProcessingException, match=words) as caught:
@@ -87,7 +120,11 @@ def test_what_is_wrong_is_said_in_one_line(run, dataset, tmp_path):
     refused('trainmodel', 'OPTIONS.depth: expected int', DATASET=data, OPTIONS='{"depth": "x"}')
     refused('trainmodel', 'OPTIONS: not JSON', DATASET=data, OPTIONS='filters=3')
     refused('trainmodel', 'largest that works', DATASET=data, OPTIONS='{"depth": 5}')
-    refused('describemodel', 'no model: ', MODEL=data)
+    refused('trainmodel', 'Give a DATASET, or rasters')
+    refused('trainmodel', 'DATASET and POINTS are given', DATASET=data, POINTS=str(dataset.parent / 'points.gpkg'))
+    refused('trainmodel', 'WARM_START: .*no model', DATASET=data, WARM_START=data)
+    refused('trainmodel', 'both must be given', DATASET=data, OPTIONS='{"architecture": "mine:Net"}')
+    refused('describemodel', 'no model', MODEL=data)
     refused('describemodel', 'MODEL.*nowhere', MODEL=str(tmp_path / 'nowhere'))
 
 

@@ -126,7 +126,8 @@ def test_few_samples_make_one_short_file(arrays, tmp_path, layout, compression):
 
 
 def test_training_reads_the_same_from_every_layout(arrays, tmp_path):
-    from quadrat.engine.training.pipeline import LabelCodes, SampleReader
+    from quadrat.engine.training.pipeline import SampleReader
+    from quadrat.engine.training.targets import ClassTarget, LabelCodes
 
     samples = arrays(nodata=7, source_nodata='0')
     order = np.random.default_rng(1).permutation(40)
@@ -134,11 +135,11 @@ def test_training_reads_the_same_from_every_layout(arrays, tmp_path):
     for number, (layout, compression) in enumerate(LAYOUTS):
         dataset = samples.save(tmp_path / str(number), layout, 9, compression)
         labels = dataset.manifest.labels
-        codes = LabelCodes([11, 12, 41], labels)
-        batches.append(SampleReader(dataset, dataset.manifest.sources[0], labels, codes).read(order))
+        target = ClassTarget(labels, LabelCodes([11, 12, 41], labels))
+        batches.append(SampleReader(dataset, dataset.manifest.sources[:1], target).read(order))
     assert 0 < batches[0].counted.mean() < 1
     for batch in batches[1:]:
-        for found, expected in zip(batch, batches[0]):
+        for found, expected in zip((*batch.images, *batch[1:]), (*batches[0].images, *batches[0][1:])):
             np.testing.assert_array_equal(found, expected)
             assert found.dtype == expected.dtype
 

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
-import tensorflow as tf
 
-from quadrat.engine.errors import InvalidJob
-from quadrat.engine.jobs import ARCHITECTURES
 from quadrat.engine.networks.field import receptive_field
-from quadrat.engine.networks.losses import masked_cross_entropy
-from quadrat.engine.networks.registry import builder
+from quadrat.engine.networks.unet import build_unet
 
 
 def build(**options):
     keras.utils.set_random_seed(1)
     given = {'input_name': 'image', 'mean': [100.0, 5.0], 'stddev': [20.0, 0.0], 'filters': 4, 'depth': 2, **options}
-    return builder('unet')(2, 3, **given)
-
-
-def test_every_architecture_has_a_builder():
-    assert all(builder(name) for name in ARCHITECTURES)
-    with pytest.raises(InvalidJob, match='unet'):
-        builder('alexnet')
+    return build_unet(2, 3, **given)
 
 
 def test_any_multiple_of_the_stride_gives_probabilities_of_the_same_size():
@@ -58,17 +47,3 @@ def test_a_window_with_its_halo_gives_the_untiled_result_and_a_stride_less_does_
 
     assert difference(halo) <= 1e-6
     assert difference(halo - stride) > 1e-5
-
-
-def test_pixels_of_weight_zero_have_no_part_in_the_loss():
-    rng = np.random.default_rng(0)
-    logits = tf.Variable(rng.normal(size=(2, 4, 4, 3)).astype(np.float32))
-    labels = rng.integers(0, 3, (2, 4, 4)).astype(np.int32)
-    weights = rng.uniform(0.5, 2, (2, 4, 4)).astype(np.float32) * (rng.random((2, 4, 4)) < 0.6)
-    with tf.GradientTape() as tape:
-        loss = masked_cross_entropy(logits, labels, weights)
-    gradient = tape.gradient(loss, logits).numpy()
-    assert not gradient[weights == 0].any() and gradient[weights > 0].any(-1).all()
-    softmax = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    expected = -(weights * np.log(np.take_along_axis(softmax, labels[..., None], -1)[..., 0])).sum()
-    assert loss.numpy() == pytest.approx(expected, rel=1e-5)

@@ -14,7 +14,7 @@ from quadrat.engine.reports.model import model_report
 from quadrat.engine.reports.training import Example, training_report
 
 NASTY = '<script>alert("1")</script> & Büro'
-VOID = {'meta', 'img', 'line', 'circle', 'polyline', 'br'}
+VOID = {'meta', 'img', 'line', 'circle', 'polyline', 'rect', 'br'}
 
 
 class Checker(HTMLParser):
@@ -61,6 +61,7 @@ def result(scale):
         'iou': [0.7, None],
         'support': [1234567, 0],
         'confusion': [[1234000, 567], [0, 0]],
+        'calibration': {'error': 0.04321, 'count': [0, 3], 'confidence': [None, 0.75], 'accuracy': [None, 1.0]},
     }
 
 
@@ -81,21 +82,23 @@ def record():
             'batch_size': 16,
             'learning_rate': 0.001,
             'seed': 0,
+            'loss': 'auto',
+            'warm_start': '/m/' + NASTY,
             'options': {'weight_decay': 0.1},
         },
         'dataset': {
             'folder': '/data/' + NASTY,
             'fingerprint': 'abc',
-            'rasters': ['a.tif'],
-            'patch_size': [64, 64],
-            'bands': ['red'],
+            'sources': [{'name': NASTY, 'rasters': ['a.tif'], 'bands': ['red'], 'patch_size': [64, 64]}],
+            'validation': ['/data/more'],
             'splits': {'train': {'samples': 5, 'pixels': [10, 0]}, 'validation': {'samples': 3, 'pixels': [0, 0]}},
         },
         'classes': [{'value': 1, 'name': NASTY, 'colour': '#112233'}, {'value': 2, 'name': '2', 'colour': '#445566'}],
         'class_weights': [0.5, 2.25],
         'history': history,
-        'best': {'epoch': 5, 'mean_iou': 0.7125, 'split': 'validation', 'chosen': True},
+        'best': {'epoch': 5, 'score': 0.7125, 'measure': 'mean_iou', 'split': 'validation', 'chosen': True},
         'results': {'validation': result(1), 'test': result(0.5)},
+        'warm_start': {'loaded': ['down1', NASTY], 'skipped': []},
         'seconds': 3725.0,
         'device': 'the CPU',
         'versions': {'tensorflow': '2.21'},
@@ -105,13 +108,42 @@ def record():
 def test_the_training_report(record):
     picture = b'\x89PNG...'
     words = check(training_report(record, [Example(picture, picture, picture)]))
-    for text in (NASTY, '5 of 7', '0.713', '0.356', '1\u202f234\u202f567', '100.0%', '1 h 2 min', '2.250', '–'):
+    for text in (
+        NASTY,
+        '5 of 7',
+        '0.713',
+        '0.043',
+        'down1, <script>',
+        '/data/more',
+        '0.356',
+        '1\u202f234\u202f567',
+        '100.0%',
+        '1 h 2 min',
+        '2.250',
+        '–',
+    ):
         assert text in words, text
     del record['results']['test']
     for epoch in record['history']:
         del epoch['validation']
     record['best'].update(split='train', chosen=False)
     assert 'the last' in check(training_report(record))
+
+
+def test_the_training_report_of_values(record):
+    values = {'minimum': -5.0, 'maximum': 2000.0, 'mean': 700.0, 'stddev': 3.0}
+    split = {'samples': 5, 'pixels': [1234], 'values': values}
+    pairs = {'low': -5.0, 'high': 2000.0, 'counts': [[0, 7], [90, 1]]}
+    scores = {'rmse': 12.5, 'mae': 9.0, 'bias': -1.25, 'r2': None, 'correlation': 0.5, 'count': 98, 'loss': 0.1}
+    part = {'loss': 1.0, 'r2': -3.0}
+    record.update(classes=[], class_weights=[], results={'validation': {**scores, 'pairs': pairs}})
+    record.update(history=[{'epoch': 1, 'training': part, 'validation': {'loss': 0.5, 'r2': None}}], warm_start=None)
+    record['dataset']['splits'] = {'train': split, 'validation': split}
+    record['best'].update(measure='r2')
+    words = check(training_report(record, [Example(b'1', b'2', b'3')]))
+    for text in ('12.500', '-1.250', '–', 'Reference', '1\u202f234', '-5 (dark) to 2000 (bright)'):
+        assert text in words, text
+    assert 'onfusion' not in words
 
 
 def test_the_description_of_a_model():

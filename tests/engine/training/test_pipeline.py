@@ -1,4 +1,4 @@
-"""Batches: every sample once, images and labels turned together, labels as indices, no-data left out."""
+"""Batches: every sample once, labels as indices, no-data left out."""
 
 from __future__ import annotations
 
@@ -8,22 +8,15 @@ import pytest
 from quadrat.engine.datasets.manifest import LabelInfo
 from quadrat.engine.datasets.reader import Dataset
 from quadrat.engine.errors import DatasetError
-from quadrat.engine.training.pipeline import (
-    Batch,
-    LabelCodes,
-    SampleReader,
-    batch_count,
-    batches,
-    random_turns,
-    shuffled,
-    turn,
-)
+from quadrat.engine.training.pipeline import SampleReader, batch_count, batches, shuffled
+from quadrat.engine.training.targets import ClassTarget, LabelCodes
 
 
 def reader_of(folder, values=(3, 7, 9)):
     dataset = Dataset.open(folder)
     manifest = dataset.manifest
-    return SampleReader(dataset, manifest.sources[0], manifest.labels, LabelCodes(values, manifest.labels))
+    target = ClassTarget(manifest.labels, LabelCodes(values, manifest.labels))
+    return SampleReader(dataset, manifest.sources, target)
 
 
 def test_label_values_become_indices_and_back():
@@ -42,31 +35,21 @@ def test_every_sample_comes_once_whatever_the_batch_size(dataset):
     expected = reader.read(order)
     for size in (1, 4, 16, 32, 33, 100):
         found = list(batches(reader, order, size))
-        sizes = [len(batch.images) for batch in found]
+        sizes = [len(batch.labels) for batch in found]
         assert len(found) == batch_count(33, size) and max(sizes) <= size and max(sizes) - min(sizes) <= 1
-        for got, want in zip(Batch(*map(np.concatenate, zip(*found))), expected):
-            assert np.array_equal(got, want)
+        assert np.array_equal(np.concatenate([batch.images[0] for batch in found]), expected.images[0])
+        for got, want in zip(list(zip(*found))[1:], expected[1:]):
+            assert np.array_equal(np.concatenate(got), want)
+    shares = [list(batches(reader, order, 16, share=(number, 2))) for number in range(2)]
+    for one, two, both in zip(*shares, batches(reader, order, 16)):
+        assert np.array_equal(np.concatenate([one.labels, two.labels]), both.labels)
 
 
-def test_order_and_turns_follow_from_seed_and_epoch_alone():
+def test_the_order_follows_from_seed_and_epoch_alone():
     indices = np.arange(100, 200)
     assert np.array_equal(shuffled(indices, 1, 3), shuffled(indices, 1, 3))
     assert sorted(shuffled(indices, 1, 3)) == indices.tolist()
-    orders = [tuple(shuffled(indices, seed, epoch)) for seed in (1, 2) for epoch in (1, 2)]
-    turns = [tuple(random_turns(100, True, seed, epoch)) for seed in (1, 2) for epoch in (1, 2)]
-    assert len(set(orders)) == len(set(turns)) == 4
-    assert set(turns[0]) == set(range(8)) and set(random_turns(100, False, 1, 1)) == {0, 2, 4, 6}
-
-
-def test_the_eight_turns_are_those_of_a_square_and_the_same_for_all_arrays():
-    square = np.arange(9).reshape(1, 3, 3)
-    images = np.repeat(square, 8, 0)
-    batch = turn(Batch(images[..., None], images, images % 2 == 0), np.arange(8))
-    assert len({part.tobytes() for part in batch.labels}) == 8
-    assert np.array_equal(batch.images[..., 0], batch.labels) and np.array_equal(batch.counted, batch.labels % 2 == 0)
-    assert np.array_equal(batch.labels[1], np.rot90(square[0])) and np.array_equal(batch.labels[4], square[0][:, ::-1])
-    long = np.arange(6).reshape(1, 2, 3).repeat(4, 0)
-    assert turn(Batch(long, long, long), np.array([0, 2, 4, 6])).labels.shape == (4, 2, 3)
+    assert len({tuple(shuffled(indices, seed, epoch)) for seed in (1, 2) for epoch in (1, 2)}) == 4
 
 
 def test_no_data_is_filled_with_the_mean_and_does_not_count(make_scene, make_dataset, tmp_path):
@@ -75,12 +58,12 @@ def test_no_data_is_filled_with_the_mean_and_does_not_count(make_scene, make_dat
     labels[:, 1, 1] = 255
     reader = reader_of(make_dataset(tmp_path / 'd', images, labels, ['train'] * 4, nodata='65535'))
     batch = reader.read(np.arange(4))
-    mean = np.float32(reader.source.statistics.mean)
-    assert (batch.images[:, 0, 0] == mean).all() and batch.images.dtype == np.float32
+    mean = np.float32(reader.sources[0].statistics.mean)
+    assert (batch.images[0][:, 0, 0] == mean).all() and batch.images[0].dtype == np.float32
     counted = np.ones((4, 8, 8), bool)
     counted[:, 0, 0] = counted[:, 1, 1] = False
     assert np.array_equal(batch.counted, counted)
-    assert np.array_equal(batch.images[counted], images[counted].astype(np.float32))
+    assert np.array_equal(batch.images[0][counted], images[counted].astype(np.float32))
 
 
 def test_a_damaged_shard_is_named_and_reading_can_be_left_early(make_scene, make_dataset, tmp_path):
@@ -89,8 +72,7 @@ def test_a_damaged_shard_is_named_and_reading_can_be_left_early(make_scene, make
     running = batches(reader, np.arange(40), 4)
     next(running)
     running.close()
-    reader = SampleReader(reader.dataset, reader.source, reader.labels, reader.codes)
-    reader.dataset._maps.clear()
+    reader.samples._maps.clear()
     (tmp_path / 'd/labels-00000.npy').unlink()
     with pytest.raises(DatasetError, match='labels-00000'):
         list(batches(reader, np.arange(40), 4))

@@ -69,7 +69,8 @@ def test_it_learns_and_says_so(trained):
     assert values['BEST_SCORE'] > 0.8 and record['results']['test']['mean_iou'] > 0.8
     assert len(record['history']) == 12 and record['best'] == {
         'epoch': values['BEST_EPOCH'],
-        'mean_iou': values['BEST_SCORE'],
+        'score': values['BEST_SCORE'],
+        'measure': 'mean_iou',
         'split': 'validation',
         'chosen': True,
     }
@@ -196,8 +197,8 @@ def test_a_background_declared_as_no_data(make_scene, make_dataset, tmp_path):
     assert sum(record['dataset']['splits']['train']['pixels']) == 8 * 8 * 8
 
 
-@pytest.mark.parametrize('text', ['Counting labels', 'Epoch 2 of', 'Writing the model'])
-def test_cancel_leaves_nothing(dataset, tmp_path, text):
+@pytest.mark.parametrize('text', ['Counting labels', 'Epoch 1 of', 'Epoch 2 of', 'Writing the model'])
+def test_cancel_leaves_the_state_after_the_last_epoch_and_nothing_else(dataset, tmp_path, text):
     stop = threading.Event()
     seen = []
 
@@ -210,7 +211,10 @@ def test_cancel_leaves_nothing(dataset, tmp_path, text):
     reporter.INTERVAL = 0.0
     with pytest.raises(Cancelled):
         train_model(TrainJob(dataset, str(tmp_path / 'a'), epochs=2, batch_size=8, options=SMALL), reporter)
-    assert not os.listdir(tmp_path) and isinstance(seen[-1], Progress)  # nothing more was done
+    assert isinstance(seen[-1], Progress)  # nothing more was done
+    left = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob('*')) if path.is_file()]
+    kept = ['a.part/checkpoint/state.npz'] if text in ('Epoch 2 of', 'Writing the model') else []
+    assert [name for name in left if 'best-' not in name] == kept and bool(os.listdir(tmp_path)) == bool(kept)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(dataset, tmp_path):
@@ -242,7 +246,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(dataset, make_scene, make
     refused(InvalidJob, 'BATCH_SIZE 0', batch_size=0)
     refused(InvalidJob, 'LEARNING_RATE', learning_rate=float('nan'))
     refused(InvalidJob, 'dropout', options=TrainOptions(dropout=1.0))
-    refused(InvalidJob, 'ARCHITECTURE', architecture='transformer')
+    refused(InvalidJob, 'Architecture.*transformer', architecture='transformer')
     refused(OutputRefused, 'plain', output=plain)
     refused(OutputRefused, 'no folder', report=str(tmp_path / 'not/there.html'))
     small = make_dataset(tmp_path / 'small', images, labels[:, ::2, ::2], half)

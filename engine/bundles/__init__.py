@@ -1,0 +1,1 @@
+"""Tensor/IO bundles: models that describe themselves, and can train on the spot."""

@@ -1,0 +1,1 @@
+"""Training of SavedModels whose graphs carry the operations that train them."""
