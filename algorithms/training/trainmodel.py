@@ -246,7 +246,10 @@ class TrainModel(QuadratAlgorithm):
         options = from_dict(TrainOptions, given, 'OPTIONS.')
         if not isinstance(own, str) or bool(own) != bool(options.folder):
             raise InvalidJob('OPTIONS: "architecture" is "module:Class" of a "folder"; both must be given, or neither.')
-        return own, dataclasses.replace(options, folder=os.path.abspath(options.folder) if own else '')
+        network = dict(options.network)
+        if network.get('weights') and isinstance(network['weights'], str):  # a file, named from this folder on
+            network['weights'] = os.path.abspath(network['weights'])
+        return own, dataclasses.replace(options, folder=os.path.abspath(options.folder) if own else '', network=network)
 
 
 def _options_help():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -195,7 +196,13 @@ def _workers(tf: Any) -> Any:
     if json.loads(os.environ.get('TF_CONFIG') or '{}').get('cluster'):
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     elif os.environ.get('SLURM_STEP_ID') or os.environ.get('SLURM_JOBID'):
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(port_base=_SLURM_PORT)
+        options: dict[str, Any] = {}
+        if not tf.config.list_physical_devices('GPU'):
+            # The resolver counts tasks by the GPUs that they have, and asks a program of NVIDIA's otherwise.
+            tasks = os.environ.get('SLURM_STEP_TASKS_PER_NODE') or os.environ.get('SLURM_TASKS_PER_NODE') or '1'
+            most = max(int(number) for number in re.findall(r'(\d+)(?:\(x\d+\))?', tasks))
+            options = {'gpus_per_node': most, 'gpus_per_task': 1, 'auto_set_gpu': False}
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(port_base=_SLURM_PORT, **options)
     else:
         raise InvalidJob(
             'strategy workers: neither TF_CONFIG nor Slurm says which workers there are. Start the job with one of '
