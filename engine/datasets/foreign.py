@@ -199,7 +199,10 @@ def _look_at_images(folder: str, places: Mapping[str, str]) -> Finding:
             if count != first[1]:
                 raise DatasetError(f'{path}: {count} patches, but {first[2]} has {first[1]}.')
             if keys and (key not in keys or _forms([info]) != _forms([keys[key]])):
-                raise DatasetError(f'{path}: the other splits have no such file, or one of another form.')
+                raise DatasetError(
+                    f'{path}: the other splits have no such file, or one of another form. Files of one kind must have '
+                    'one name in all splits.'
+                )
             shard_path = f'{place}/{os.path.basename(path)}'.lstrip('/')
             shards.append(Shard(key, shard_path, count, os.path.getsize(path), '', split))
             rasters.setdefault(key, path)

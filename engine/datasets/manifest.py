@@ -119,7 +119,7 @@ class Manifest:
         for source in self.sources:
             if source.name == name:
                 return source
-        raise DatasetError(f'The dataset has no source {name!r}; it has {", ".join(s.name for s in self.sources)}.')
+        raise DatasetError(f'A dataset has no source {name!r}; it has {", ".join(s.name for s in self.sources)}.')
 
 
 def read_manifest(folder: str) -> Manifest:

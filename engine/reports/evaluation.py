@@ -53,6 +53,8 @@ def _compared(record: dict[str, Any]) -> str:
         ('Labels that count', html.count(record['count'])),
         ('Labels where the model says nothing', html.count(record['lost'])),
     ]
+    if record['mask']:
+        facts.insert(3, ('Within', record['mask']))
     if record['images']:
         facts.insert(3, ('Images', ', '.join(record['images'])))
     notes = [

@@ -103,6 +103,7 @@ def _record(job: EvaluateJob, subject: Subject, judgement: Judgement) -> dict[st
         'model': {'name': subject.model.card.name, 'path': job.model, 'output': subject.output, 'task': subject.task},
         'where': split if job.dataset else 'the reference',
         'reference': _reference(job),
+        'mask': job.mask_layer.path if job.mask_layer else '',
         'images': [path for source in job.sources for path in source.rasters],
         'measure': judgement.measure,
         'classes': [dataclasses.asdict(item) for item in subject.classes],
@@ -135,6 +136,12 @@ def _report(record: dict[str, Any], judgement: Judgement, reporter: Reporter) ->
             'The model gives values beyond 0 and 1, which are no probabilities, so nothing is said of its calibration.'
         )
     result = record['result']
+    supported = [row for row in result.get('confusion', ()) if sum(row)]
+    if len(supported) == 1:
+        reporter.warn(
+            'The reference holds one class only, so nothing is seen of false alarms. Give a reference that has the '
+            'others; with polygons that show all there is, give OUTSIDE.'
+        )
     scores = [(WORDS[key], value) for key, value in result.items() if key in WORDS and value is not None]
     reporter.log(
         f'{record["model"]["name"]} on {record["where"]}, {judgement.count} labels: '

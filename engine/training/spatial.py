@@ -36,7 +36,8 @@ def spatial_share(
     size = np.array(source.shape[1::-1]) * source.pixel_size
     if not np.isfinite(places).all() or not size.all():
         raise InvalidJob(
-            f'VALIDATION_SHARE: {samples.folder} does not say where its samples lie. Give datasets for validation.'
+            f'VALIDATION_SHARE: {samples.folder} does not say where its samples lie. Give VALIDATION_DATASET, or a '
+            'folder "validation" beside "train".'
         )
     side = job.options.validation_block or float(_PATCHES * size.max())
     cells = np.floor((places - places.min(0)) / side).astype(np.int64)

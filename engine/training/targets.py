@@ -148,7 +148,7 @@ def label_info(manifest: Manifest) -> LabelInfo:
     if manifest.labels is None:
         raise DatasetError(
             'The dataset has no labels. Extract the patches again, with a label raster, polygons or a field of the '
-            'points.'
+            'points; of a folder that another program wrote, say in "Convert a dataset" (LABELS) which files they are.'
         )
     return manifest.labels
 

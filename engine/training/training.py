@@ -85,7 +85,8 @@ class Training:
         if validation is None or not validation.usable:
             self.reporter.warn(
                 'No labelled pixel is in the split "validation": the weights of the last epoch are kept, and judged '
-                'on the samples they were trained with, which tells little.'
+                'on the samples they were trained with, which tells little. VALIDATION_DATASET or VALIDATION_SHARE '
+                'give others.'
             )
             return TRAIN, False
         lacking = (splits[TRAIN].pixels > 0) & (validation.pixels == 0)
@@ -251,7 +252,8 @@ class Training:
         splits, job = self.material.splits, self.job
         counts = ', '.join(f'{split.count} {name}' for name, split in splits.items())
         sizes = ' and '.join(
-            f'{source.shape[1]} x {source.shape[0]} pixels and {source.shape[2]} bands'
+            f'{source.shape[1]} x {source.shape[0]} pixels and {source.shape[2]} '
+            + ('bands' if source.shape[2] != 1 else 'band')
             for source in self.material.sources
         )
         self.reporter.log(
