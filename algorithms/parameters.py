@@ -275,6 +275,20 @@ def add_model(algorithm) -> None:
     )
 
 
+def add_graph(algorithm) -> None:
+    """TAGS and SIGNATURE: which graph of a SavedModel is meant."""
+    algorithm.add(
+        text('TAGS', 'Tag set of the SavedModel'),
+        'Which graph of a SavedModel is used: its tags, separated by commas. Empty: serve, or the only graph there is.',
+        advanced=True,
+    )
+    algorithm.add(
+        text('SIGNATURE', 'Signature of the SavedModel'),
+        'Which signature of a SavedModel is used. Empty: serving_default, or the first.',
+        advanced=True,
+    )
+
+
 def model(algorithm, parameters: dict, context) -> str:
     """The path of the model that MODEL names: a folder or a file; see `model_path`."""
     return model_path(algorithm.parameterAsFile(parameters, 'MODEL', context))

@@ -240,16 +240,7 @@ def _add_model_details(algorithm) -> None:
         'without values of their own.',
         advanced=True,
     )
-    algorithm.add(
-        shared.text('TAGS', 'Tag set of the SavedModel'),
-        'Which graph of a SavedModel is used: its tags, separated by commas. Empty: serve, or the only graph there is.',
-        advanced=True,
-    )
-    algorithm.add(
-        shared.text('SIGNATURE', 'Signature of the SavedModel'),
-        'Which signature of a SavedModel is used. Empty: serving_default, or the first.',
-        advanced=True,
-    )
+    shared.add_graph(algorithm)
 
 
 def _add_geometry(algorithm) -> None:

@@ -150,16 +150,7 @@ class EvaluateModel(QuadratAlgorithm):
             'model".',
             advanced=True,
         )
-        self.add(
-            shared.text('TAGS', 'Tag set of the SavedModel'),
-            'Which graph of a SavedModel is used: its tags, separated by commas. Empty: serve, or the only graph.',
-            advanced=True,
-        )
-        self.add(
-            shared.text('SIGNATURE', 'Signature of the SavedModel'),
-            'Which signature of a SavedModel is used. Empty: serving_default, or the first.',
-            advanced=True,
-        )
+        shared.add_graph(self)
         self.add(
             shared.integer('BATCH_SIZE', 'Batch size', 0, 0),
             'Samples, or tiles or patches of the map, that the model is given together. 0 chooses.',

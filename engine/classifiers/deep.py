@@ -14,7 +14,7 @@ from ..folder import OutputFolder
 from ..gdalio import open_raster
 from ..grid import Grid, Window
 from ..jobs import UNSUPERVISED, ServeJob, SourceSpec, TrainDeepFeaturesJob
-from ..model_package.importers import open_model
+from ..model_package.importers import open_model, tag_set
 from ..raster import RasterStack
 from ..sampling.periodic import Periodic
 from ..serving.masks import Mask
@@ -84,10 +84,9 @@ def _belongs(name: str) -> bool:
 
 def _serving(job: ServeJob, path: str) -> ServeJob:
     """The job that writes the features."""
-    tags = tuple(part.strip() for part in job.tags.split(',')) if job.tags else None
     names = job.output_names
     if not names:
-        with open_model(job.model, tags=tags, signature=job.signature) as model:
+        with open_model(job.model, tags=tag_set(job.tags), signature=job.signature) as model:
             names = tuple(item.name for item in model.card.outputs)
     kept = {field.name: getattr(job, field.name) for field in dataclasses.fields(job) if field.name not in _OF_MAPS}
     kept.update(output_names=names, tile_size=job.tile_size or _TILE)

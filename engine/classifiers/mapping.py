@@ -12,7 +12,7 @@ from ..errors import InvalidJob, ModelError
 from ..events import Reporter
 from ..jobs import MapDeepFeaturesJob
 from ..model_package.card import OutputCard
-from ..model_package.importers import Model, open_model
+from ..model_package.importers import Model, open_model, tag_set
 from ..runtimes.cache import content_of
 from ..serving.network import Network, Values
 from ..serving.serve import serve_model
@@ -80,8 +80,7 @@ def _warn_of_another_model(job: MapDeepFeaturesJob, classifier: Classifier, repo
 
 
 def _open(job: MapDeepFeaturesJob) -> Model:
-    tags = tuple(part.strip() for part in job.tags.split(',')) if job.tags else None
-    return open_model(job.model, tags=tags, signature=job.signature)
+    return open_model(job.model, tags=tag_set(job.tags), signature=job.signature)
 
 
 class Classifying:

@@ -17,13 +17,12 @@ NO_LABEL = 'no labelled pixel'
 NO_GROUND = 'patch covers no whole label pixels'
 
 
-class PatchLabelling(Labelling):
-    """A label for each pixel, from rasters or polygons. They are kept in files until all values are known.
+class PixelLabelling(Labelling):
+    """A label for each pixel, from rasters or polygons.
 
     Args:
         labels: of each zone.
         size: (columns, rows) of a patch in the image.
-        folder: for the labels until they are finished.
         naming, placement, reporter: as of `Labelling`.
 
     Raises:
@@ -34,7 +33,6 @@ class PatchLabelling(Labelling):
         self,
         labels: Sequence[ImageLabels],
         size: tuple[int, int],
-        folder: str,
         naming: Naming,
         placement: Placement,
         reporter: Reporter,
@@ -51,6 +49,34 @@ class PatchLabelling(Labelling):
                 )
         if len({found.nodata for found in labels}) == 1:
             self.nodata = labels[0].nodata
+
+    def _reject_without_ground(self) -> None:
+        """Reject the patches that cover no whole label pixels."""
+        place = self.placement
+        for zone, labels in enumerate(self._labels):
+            left = place.left(zone)
+            whole = labels.whole(place.cols[0][left], place.rows[0][left])
+            place.reject(left[~whole], NO_GROUND)
+
+
+class PatchLabelling(PixelLabelling):
+    """Labels that are kept in files until all values are known.
+
+    Args:
+        folder: for the labels until they are finished.
+        labels, size, naming, placement, reporter: as of `PixelLabelling`.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[ImageLabels],
+        size: tuple[int, int],
+        folder: str,
+        naming: Naming,
+        placement: Placement,
+        reporter: Reporter,
+    ) -> None:
+        super().__init__(labels, size, naming, placement, reporter)
         self._patches = placement.left()
         kept = np.dtype(np.int16 if all(found.small for found in labels) else np.int32)
         self._raw = ShardWriter(folder, NAME + '-raw', self.shape, kept, len(self._patches))
@@ -60,10 +86,7 @@ class PatchLabelling(Labelling):
 
     def cut(self) -> None:
         place = self.placement
-        for zone, labels in enumerate(self._labels):
-            left = place.left(zone)
-            whole = labels.whole(place.cols[0][left], place.rows[0][left])
-            place.reject(left[~whole], NO_GROUND)
+        self._reject_without_ground()
         done = 0
         for zone, labels in enumerate(self._labels):
             left = place.left(zone)

@@ -148,6 +148,11 @@ class Model:
         self.close()
 
 
+def tag_set(text: str) -> tuple[str, ...] | None:
+    """The tags that a text names, separated by commas, as `open_model` takes them; None where it names none."""
+    return tuple(part.strip() for part in text.split(',')) if text else None
+
+
 def open_model(path: str, *, tags: tuple[str, ...] | None = None, signature: str = '') -> Model:
     """Open a model.
 

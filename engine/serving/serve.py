@@ -18,7 +18,7 @@ from ..jobs import ServeJob
 from ..maps.finishing import check_options
 from ..maps.part import PartFolder, check_outputs
 from ..model_package.card import OutputCard
-from ..model_package.importers import Model, open_model
+from ..model_package.importers import Model, open_model, tag_set
 from ..records import versions
 from ..runtimes.cache import content_of
 from .checks import check_job, finishing_of
@@ -79,9 +79,8 @@ def serve_model(
     """
     check_job(job)
     with contextlib.ExitStack() as stack:
-        tags = tuple(part.strip() for part in job.tags.split(',')) if job.tags else None
         models = [
-            stack.enter_context(open_model(path, tags=tags, signature=job.signature))
+            stack.enter_context(open_model(path, tags=tag_set(job.tags), signature=job.signature))
             for path in (job.model, *job.ensemble)
         ]
         model = models[0]

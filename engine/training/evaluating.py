@@ -10,7 +10,7 @@ from ..errors import InvalidJob, NoSamples, OutputRefused
 from ..events import Reporter
 from ..folder import write_together
 from ..jobs import EVALUATED_SPLITS, RUNTIMES, EvaluateJob
-from ..model_package.importers import open_model
+from ..model_package.importers import open_model, tag_set
 from ..model_package.package import now
 from ..records import versions
 from ..reports.accuracy import WORDS
@@ -40,8 +40,7 @@ def evaluate_model(job: EvaluateJob, reporter: Reporter) -> dict[str, Any]:
         EngineError: others, of the fitting class, with one line; then no output has changed.
     """
     _check(job)
-    tags = tuple(part.strip() for part in job.tags.split(',')) if job.tags else None
-    with open_model(job.model, tags=tags, signature=job.signature) as model:
+    with open_model(job.model, tags=tag_set(job.tags), signature=job.signature) as model:
         subject = subject_of(model, job)
         if job.dataset:
             judgement, examples = judge_patches(job, subject, reporter)

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from ..datasets.labelling import LOST, Labelling, Naming
-from ..datasets.labels import UNSET, ImageLabels
-from ..datasets.patchlabels import NO_GROUND, NO_LABEL
-from ..datasets.placement import Placement
-from ..errors import GridMismatch
-from ..events import Reporter
+from ..datasets.labelling import LOST
+from ..datasets.labels import UNSET
+from ..datasets.patchlabels import NO_LABEL, PixelLabelling
 from ..grid import Window
 
 
-class WindowLabelling(Labelling):
-    """A label for each pixel, from rasters or polygons. `cut` only counts them.
-
-    Args:
-        labels: of each zone.
-        size: (columns, rows) of a patch in the image.
-        naming, placement, reporter: as of `Labelling`.
-
-    Raises:
-        GridMismatch: patches cover no whole label pixels, or not as many in all zones.
-    """
-
-    def __init__(
-        self,
-        labels: Sequence[ImageLabels],
-        size: tuple[int, int],
-        naming: Naming,
-        placement: Placement,
-        reporter: Reporter,
-    ) -> None:
-        super().__init__(naming, placement, reporter)
-        self._labels, self._size = labels, size
-        self.shape = labels[0].shape(*size)
-        for other in labels[1:]:
-            if other.shape(*size) != self.shape:
-                raise GridMismatch(
-                    f'Patches cover other numbers of pixels of {labels[0].path} than of {other.path}; give all zones '
-                    'labels of one resolution.'
-                )
-        if len({found.nodata for found in labels}) == 1:
-            self.nodata = labels[0].nodata
+class WindowLabelling(PixelLabelling):
+    """Labels that are read when they are asked for; `cut` only counts them. Arguments are those of `PixelLabelling`."""
 
     def cut(self) -> None:
         place = self.placement
-        for zone, labels in enumerate(self._labels):
-            left = place.left(zone)
-            whole = labels.whole(place.cols[0][left], place.rows[0][left])
-            place.reject(left[~whole], NO_GROUND)
+        self._reject_without_ground()
         for zone, labels in enumerate(self._labels):
             left = place.left(zone)
             done = 0
