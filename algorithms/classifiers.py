@@ -72,13 +72,14 @@ def add_details(algorithm) -> None:
 
 
 def add_outputs(algorithm) -> None:
-    """OUTPUT, CONFUSION and REPORT, and the numbers ACCURACY and KAPPA."""
+    """OUTPUT, CONFUSION, REPORT and CONFIGURATION, and the numbers ACCURACY and KAPPA."""
     algorithm.add(
         QgsProcessingParameterFileDestination('OUTPUT', tr('Classifier'), tr(FILTER)),
         'The file of the classifier, whose name ends in .skops, for "Map with a classifier". Opening it runs no code.',
     )
     for name, label, kind, text in _OUTPUTS:
         algorithm.add(QgsProcessingParameterFileDestination(name, tr(label), tr(kind), None, True, False), text)
+    shared.add_configuration(algorithm)
     algorithm.addOutput(QgsProcessingOutputNumber('ACCURACY', tr('Overall accuracy')))
     algorithm.addOutput(QgsProcessingOutputNumber('KAPPA', tr('Kappa')))
 
@@ -120,6 +121,7 @@ def values(algorithm, parameters: dict, context) -> Dict[str, Any]:
         'statistics': os.path.abspath(statistics) if statistics else '',
         'confusion': shared.output_path(algorithm, parameters, 'CONFUSION', context),
         'report': shared.output_path(algorithm, parameters, 'REPORT', context),
+        'configuration': shared.output_path(algorithm, parameters, 'CONFIGURATION', context),
     }
 
 

@@ -178,7 +178,7 @@ def add_checkpoints(algorithm) -> None:
 
 
 def add_outputs(algorithm) -> None:
-    """OUTPUT, REPORT and CONFUSION."""
+    """OUTPUT, REPORT, CONFUSION and CONFIGURATION."""
     algorithm.add(
         QgsProcessingParameterFolderDestination('OUTPUT', tr('Trained model')),
         'The folder of the trained SavedModel: new, empty, or a SavedModel that is to be replaced, which may be '
@@ -195,6 +195,7 @@ def add_outputs(algorithm) -> None:
         ),
     ):
         algorithm.add(QgsProcessingParameterFileDestination(name, tr(label), tr(filter_), None, True, False), text)
+    shared.add_configuration(algorithm)
 
 
 def _label(number: int, words: str) -> str:

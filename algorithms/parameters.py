@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
@@ -341,6 +342,18 @@ def _is_packed_bundle(path: str) -> bool:
 
 
 # -- outputs -----------------------------------------------------------------------------------------------------------
+
+
+def add_configuration(algorithm) -> None:
+    """CONFIGURATION, the file that the parameters are written to."""
+    algorithm.add(
+        QgsProcessingParameterFileDestination(
+            'CONFIGURATION', tr('Run configuration'), tr('YAML files (*.yaml *.yml)'), None, True, False
+        ),
+        'A YAML file with these parameters, without the outputs: "Run an experiment", or quadrat train on the command '
+        'line, does the same training from it. Written when this one is done.',
+        advanced=True,
+    )
 
 
 def output_path(algorithm, parameters: dict, name: str, context) -> str:

@@ -15,7 +15,7 @@ from .events import Reporter
 from .jobs import CheckEngineJob
 from .records import versions
 
-NEEDED = ('numpy', 'osgeo.gdal', 'PIL.Image', 'sklearn', 'skops.io', 'tensorflow', 'keras')
+NEEDED = ('numpy', 'osgeo.gdal', 'PIL.Image', 'yaml', 'omegaconf', 'sklearn', 'skops.io', 'tensorflow', 'keras')
 
 
 def check_engine(job: CheckEngineJob, reporter: Reporter) -> dict[str, Any]:

@@ -119,3 +119,25 @@ class ProtocolError(EngineError):
     """The two ends of the worker's pipe do not speak the same version of the protocol."""
 
     code = 'protocol'
+
+
+class DeviceMissing(EngineError):
+    """A device was asked for that this computer does not have."""
+
+    code = 'device'
+
+
+class ConfigurationError(EngineError):
+    """A run configuration with faults.
+
+    Args:
+        faults: one line each: file and line, what is wrong, what to do; or the text of all of them, as it comes from
+            another process.
+    """
+
+    code = 'configuration'
+
+    def __init__(self, faults):
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        count = f'{len(self.faults)} faults: ' if len(self.faults) > 1 else ''
+        super().__init__(count + ' | '.join(self.faults))

@@ -186,7 +186,8 @@ class _Pile:
         west, east, south, north = shape.GetEnvelope()
         b = self.boxes[: len(self.shapes)]
         near = (b[:, 0] <= east) & (b[:, 1] >= west) & (b[:, 2] <= north) & (b[:, 3] >= south)
-        return [self.shapes[i] for i in np.flatnonzero(near) if self.shapes[i].Intersects(shape)]
+        # Not Intersects(), which gives up on some shapes whose sides nearly coincide.
+        return [self.shapes[i] for i in np.flatnonzero(near) if self.shapes[i].Distance(shape) == 0]
 
 
 _CORNERS = ((-1, -1), (1, -1), (1, 1), (-1, 1))

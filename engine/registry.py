@@ -30,6 +30,8 @@ _FUNCTIONS = {
     'traindeepfeatures': ('classifiers.deep', 'train_deep_features'),
     'mapdeepfeatures': ('classifiers.mapping', 'map_deep_features'),
     'describemodel': ('model_package.describe', 'describe_model'),
+    'runexperiment': ('experiments.running', 'run_experiment'),
+    'selftest': ('experiments.selftest', 'self_test'),
     'checkengine': ('check', 'check_engine'),
 }
 
@@ -63,5 +65,11 @@ def run(
     reporter = Reporter(on_event, cancelled)
     with Recorder(job, reporter) as recorder:
         values = function_for(job)(job, recorder.reporter)
+        configuration = getattr(job, 'configuration', '')
+        if configuration and recorder.reporter.writes:
+            from .experiments.exporting import write_configuration
+
+            write_configuration(job)
+            values = {**values, 'CONFIGURATION': configuration}
         recorder.finish(values)
     return values

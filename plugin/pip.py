@@ -118,6 +118,11 @@ def explain(output: List[str], options: Options) -> EngineError:
     missing = re.search(r'No matching distribution found for ([^\s;]+)', text)
     if missing:
         fits = f'for Python {sys.version_info[0]}.{sys.version_info[1]} on this system'
+        if options.wheels and missing[1].startswith('setuptools'):  # which builds what is there as source
+            return InputMissing(
+                f'{options.wheels}: holds packages as source, which cannot be installed without a network. Make the '
+                f'folder with "pip wheel -r {environment.REQUIREMENTS.name} -w FOLDER", not with "pip download".'
+            )
         if options.wheels:
             return InputMissing(f'{options.wheels}: no wheel of {missing[1]} {fits}. Put one there.')
         return EngineError(

@@ -28,6 +28,8 @@ from ..algorithms.sampling.splitsamples import SplitSamples
 from ..algorithms.setup.checkengine import CheckEngine
 from ..algorithms.setup.installengine import InstallEngine
 from ..algorithms.setup.opentensorboard import OpenTensorBoard
+from ..algorithms.setup.selftest import SelfTest
+from ..algorithms.training.runexperiment import RunExperiment
 from ..algorithms.training.traindeepfeatures import TrainDeepFeatures
 from ..algorithms.training.trainmodel import TrainModel
 from ..algorithms.training.trainsavedmodel import TrainSavedModel
@@ -53,12 +55,14 @@ ALGORITHMS = (
     TrainSavedModel,
     TrainVectorClassifier,
     TrainDeepFeatures,
+    RunExperiment,
     ServeModel,
     MapDeepFeatures,
     DescribeModel,
     EvaluateModel,
     InstallEngine,
     CheckEngine,
+    SelfTest,
     OpenTensorBoard,
 )
 

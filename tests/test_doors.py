@@ -19,7 +19,7 @@ GROUND = (('grid',), ('raster', 'vector'), ('sampling', 'datasets', 'maps'))
 TOWER = (('runtimes', 'networks'), ('model_package',), ('training', 'serving'), ('classifiers', 'experiments', 'cli'))
 COMMON = ('accuracy', 'reports')  # anyone may import them; they import none of the layers
 # Where the heavy libraries are at home.
-TENSORFLOW = ('networks', 'runtimes', 'training', 'model_package', 'serving', 'check')
+TENSORFLOW = ('networks', 'runtimes', 'training', 'model_package', 'serving', 'check', 'device')
 TENSORFLOW += ('datasets.pipelines', 'datasets.records')
 GDAL = ('gdalio',)
 

@@ -37,7 +37,8 @@ class InstallEngine(QuadratAlgorithm):
             QgsProcessingParameterFile(self.WHEELS, tr('Folder with wheels (offline)'), folder, optional=True),
             'For computers without a network: a folder with all packages as wheels (*.whl), from which alone the '
             'engine is installed. Make it on a similar computer with a network, same system and same Python: '
-            'pip download -r requirements-engine.txt -d FOLDER. The file is in the folder "resources" of the plugin.',
+            'pip wheel -r requirements-engine.txt -w FOLDER. The file is in the folder "resources" of the plugin. '
+            '("pip download" will not do: one package exists as source only, and pip wheel builds it.)',
         )
         self.add(
             QgsProcessingParameterFile(self.CACHE, tr('Folder for downloads'), folder, optional=True),

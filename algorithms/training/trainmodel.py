@@ -23,6 +23,37 @@ from .. import labelled, sources
 from .. import parameters as shared
 from ..base import QuadratAlgorithm, tr
 
+_EXPLAINED = (
+    'filters, depth and dropout: channels of the first level, how often the resolution is halved, share of channels '
+    'left out at the lowest level; null: what the architecture takes. network: further options of the architecture. '
+    'folder: of architectures of your own, whose code is run; "architecture" names one of them, as module:Class. '
+    'sources: which sources of the dataset the network takes, all if empty. target: the source that a regression '
+    'predicts; the labels if empty. class_weights: "auto" gives rare classes more weight, "none" does not, '
+    '{"11": 2.5} says which. loss: options of the loss, such as gamma; errors of values are in their standard '
+    'deviations. augment: turn and mirror, or what else is done, such as {"flips": true, "rotations": true, "gain": '
+    '0.1, "offset": 0.1, "noise": 0.05, "band_drop": 0.1, "crop": 48}. optimizer: "adamw", "adam" or "sgd"; '
+    'weight_decay: pull towards small weights. schedule: "cosine", "constant", "onecycle", "plateau", "exponential", '
+    '"piecewise" or "cyclical", after a share of warm_up; plateau_patience, plateau_factor: epochs without a better '
+    'score, and what the learning rate is multiplied with then; schedule_steps, decay_rate, staircase: exponential '
+    'multiplies it with decay_rate after each so many steps (0: an epoch), in stairs or along a curve; cyclical falls '
+    'from it to minimum_rate in each so many steps; piecewise: learning rates and the epochs after which they change, '
+    'such as "0.01:5:0.001". clip_norm: largest norm of the gradients, 0 for any. patience: stop after so many epochs '
+    'without a better validation score, 0 never; minimum_epochs: not before so many; min_delta: by how much better '
+    'counts. monitor, monitor_mode: another number of the history that tells which epoch is the best, such as '
+    '"loss", and whether it should be small or large ("min", "max", "auto"). validation_epochs, validation_steps, '
+    'validation_secs: judge after so many epochs, steps or seconds; save_checkpoint_epochs, save_checkpoint_steps, '
+    'save_checkpoint_secs: keep the state to go on from (steps or seconds, not both); save_summary_epochs, '
+    'save_summary_steps: write numbers for TensorBoard; where none is given, all three after each epoch. shuffle: a '
+    'new order of the samples in each epoch; shuffle_buffer: as through a buffer of so many, 0 for all. '
+    'drop_remainder: leave the samples of an epoch out that fill no batch. device: "auto", "cpu", "gpu:0" or '
+    '"gpu:0,1"; one that is not there is an error. precision: "mixed" computes in 16 bits where that will do. '
+    'strategy: "one" device, "mirrored" for all GPUs, "workers" for several computers. freeze: regular expressions of '
+    'layers that are not trained, until unfreeze_after epochs if that is not 0. fine_tune: factor on the learning '
+    'rate of layers that WARM_START gave; warm_start_include, warm_start_exclude: regular expressions of the layers '
+    'that take weights over, and of those that do not, by how their names begin. validation_block: side of the blocks '
+    'of VALIDATION_SHARE in map units, 0 for four patches. threads: 0 takes all cores.'
+)
+
 
 class TrainModel(QuadratAlgorithm):
     NAME = 'trainmodel'
@@ -67,6 +98,7 @@ class TrainModel(QuadratAlgorithm):
             QgsProcessingParameterFileDestination('REPORT', tr('Report'), tr('HTML files (*.html)'), None, True, False),
             'The report of the training as a page. The package holds it too, as report.html.',
         )
+        shared.add_configuration(self)
         self.addOutput(QgsProcessingOutputNumber('BEST_EPOCH', tr('Epoch whose weights were kept')))
         self.addOutput(QgsProcessingOutputNumber('BEST_SCORE', tr('Its score: mean IoU, mean F1 or R²')))
 
@@ -82,7 +114,8 @@ class TrainModel(QuadratAlgorithm):
             'The kind of network. unet: U-Net, which sees fine detail and wide context together. resunet: the same of '
             'residual blocks. fcnn: strided convolutions, small and fast. dilated: without any loss of resolution. '
             'patchcnn: one answer a patch. twobranch: sources of two resolutions. temporal: a stack of dates. encoder: '
-            'a well-known network such as ResNet, with weights from a file if there are any.',
+            'a well-known network such as ResNet, with weights from a file if there are any. dense: a multi-layer '
+            'perceptron, on each pixel by itself or on all numbers of a patch.',
         )
         shared.add_classes(
             self,
@@ -224,6 +257,7 @@ class TrainModel(QuadratAlgorithm):
             windows=windows,
             validation=self._validation(parameters, context),
             validation_share=self.parameterAsDouble(parameters, 'VALIDATION_SHARE', context),
+            configuration=shared.output_path(self, parameters, 'CONFIGURATION', context),
         )
 
     def _validation(self, parameters, context):
@@ -255,22 +289,4 @@ class TrainModel(QuadratAlgorithm):
 def _options_help():
     """The options and their defaults, for the help text."""
     defaults = ', '.join(f'{key} {json.dumps(value)}' for key, value in dataclasses.asdict(TrainOptions()).items())
-    return (
-        f'Known are, with their defaults: {defaults}. filters, depth and dropout: channels of the first level, how '
-        'often the resolution is halved, share of channels left out at the lowest level; null: what the architecture '
-        'takes. network: further options of the architecture. folder: of architectures of your own, whose code is run; '
-        '"architecture" names one of them, as module:Class. sources: which sources of the dataset the network takes, '
-        'all if empty. target: the source that a regression predicts; the labels if empty. class_weights: "auto" gives '
-        'rare classes more weight, "none" does not, {"11": 2.5} says which. loss: options of the loss, such as gamma; '
-        'errors of values are in their standard deviations. augment: turn and mirror, or what else is done, such as '
-        '{"flips": true, "rotations": true, "gain": 0.1, "offset": 0.1, "noise": 0.05, "band_drop": 0.1, "crop": 48}. '
-        'optimizer: "adamw", "adam" or "sgd"; weight_decay: pull towards small weights. schedule: "cosine", '
-        '"constant", "onecycle" or "plateau", after a share of warm_up; plateau_patience, plateau_factor: epochs '
-        'without a better score, and what the learning rate is multiplied with then. clip_norm: largest norm of the '
-        'gradients, 0 for any. patience: stop after so many epochs without a better validation score, 0 never. '
-        'precision: "mixed" computes in 16 bits where that will do. strategy: "one" device, "mirrored" for all GPUs, '
-        '"workers" for several computers. freeze: regular expressions of layers that are not trained, until '
-        'unfreeze_after epochs if that is not 0. fine_tune: factor on the learning rate of layers that WARM_START '
-        'gave. validation_block: side of the blocks of VALIDATION_SHARE in map units, 0 for four patches. threads: 0 '
-        'takes all cores.'
-    )
+    return f'Known are, with their defaults: {defaults}. {_EXPLAINED}'

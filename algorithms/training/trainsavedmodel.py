@@ -101,6 +101,7 @@ class TrainSavedModel(QuadratAlgorithm):
             ),
             report=shared.output_path(self, parameters, 'REPORT', context),
             confusion=shared.output_path(self, parameters, 'CONFUSION', context),
+            configuration=shared.output_path(self, parameters, 'CONFIGURATION', context),
         )
 
     def _sources(self, parameters, context, prefix) -> Tuple[SourceSpec, ...]:

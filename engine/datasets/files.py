@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 TYPES, SHAPES = 'output_types.json', 'output_shapes.json'  # beside TFRecords: what their keys hold
+LISTING = '_tfrecord_metadata.json'  # beside TFRecords, where someone made it: see `tflisting`
 
 
 def style_of(path: str) -> str:

@@ -8,7 +8,7 @@ import re
 from ..errors import EngineError
 from ..folder import OutputFolder
 from ..jobs import SPLITS
-from .files import SHAPES, TYPES, style_of
+from .files import LISTING, SHAPES, TYPES, style_of
 from .manifest import FILE, Manifest, Shard, read_manifest
 from .table import SAMPLES
 
@@ -27,14 +27,14 @@ class DatasetFolder(OutputFolder):
     def finish_with(self, manifest: Manifest) -> None:
         """Write the manifest and give the folder its name."""
         with open(os.path.join(self.part, FILE), 'w', encoding='utf-8') as file:
-            file.write(manifest.to_json())
+            file.write(manifest.to_file())
             file.flush()
             os.fsync(file.fileno())
         self.finish()
 
     def _is_ours(self, name: str) -> bool:
         """Whether something at the top of the folder, of its `.part` or of its `.old` may be removed."""
-        if name in (FILE, SAMPLES, TYPES, SHAPES) or _OURS.match(name):
+        if name in (FILE, SAMPLES, TYPES, SHAPES, LISTING) or _OURS.match(name):
             return True
         if name not in SPLITS and not _IMAGES.match(name):
             return False
@@ -64,7 +64,7 @@ def _companions(manifest: Manifest, shard: Shard) -> tuple[str, ...]:
     """What may lie beside a file of samples."""
     if manifest.layout == 'tfrecords':
         place = shard.path.rpartition('/')[0]
-        return tuple(f'{place}/{name}'.lstrip('/') for name in (TYPES, SHAPES))
+        return tuple(f'{place}/{name}'.lstrip('/') for name in (TYPES, SHAPES, LISTING))
     if manifest.layout == 'patchesimages':
         # QGIS leaves statistics beside the rasters that people look at.
         return style_of(shard.path), f'{shard.path}.aux.xml'

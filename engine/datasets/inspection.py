@@ -13,13 +13,9 @@ from ..folder import write_whole
 from ..jobs import CHECKS, InspectDatasetJob
 from ..reports.dataset import dataset_lines, dataset_report
 from ..reports.html import require_report_place
+from .checking import examine
 from .contactsheet import choose, draw
 from .contents import contents
-from .foreign import is_foreign
-from .integrity import Problem, files, full, quick, strangers
-from .manifest import read_manifest
-from .reader import Dataset
-from .table import NO_SAMPLES, SAMPLES, read_table
 
 
 def inspect_dataset(job: InspectDatasetJob, reporter: Reporter) -> dict[str, Any]:
@@ -54,34 +50,10 @@ class _Inspection:
 
     def __init__(self, job: InspectDatasetJob, reporter: Reporter) -> None:
         self._job, self._reporter = job, reporter
-        self.problems: list[Problem] = []
-        reporter.stage(0.0, 0.5)
-        self._dataset = self._opened()
-
-    def _opened(self) -> Dataset:
-        """The dataset, as far as it can be opened."""
-        folder = self._job.dataset
-        if is_foreign(folder):
-            return Dataset.open(folder, reporter=self._reporter)
-        manifest = read_manifest(folder)
-        try:
-            return Dataset(folder, manifest, read_table(folder, manifest.count))
-        except DatasetError as error:
-            self.problems.append(Problem(SAMPLES, str(error).removeprefix(f'{os.path.join(folder, SAMPLES)}: ')))
-            return Dataset(folder, manifest, NO_SAMPLES)
+        self._dataset, self.problems = examine(job.dataset, job.check == 'full', reporter)
 
     def check(self) -> None:
-        """Find all that is wrong, and say it."""
-        dataset = self._dataset
-        if self.problems:  # without a table nobody knows which sample lies where
-            self.problems += [*files(dataset), *strangers(dataset)]
-        else:
-            self.problems += quick(dataset)
-            if not dataset.foreign:
-                self.problems += strangers(dataset)
-            if self._job.check == 'full':
-                self._reporter.stage(0.5, 0.9)
-                self.problems += full(dataset, self._damaged(), self._reporter)
+        """Say all that is wrong."""
         for problem in self.problems:
             self._reporter.warn(f'{problem.path}: {problem.text}')
 
@@ -100,7 +72,8 @@ class _Inspection:
         if job.contact_sheet and sheet:
             write_whole(job.contact_sheet, sheet)
         if job.report:
-            write_whole(job.report, dataset_report(found, f'{job.check} check', self.problems, sheet))
+            problems = [(problem.path, problem.text) for problem in self.problems]
+            write_whole(job.report, dataset_report(found, f'{job.check} check', problems, sheet))
         values = {'REPORT': job.report, 'CONTACT_SHEET': job.contact_sheet, 'COUNT': found['count']}
         return {name: value for name, value in values.items() if value != ''}
 

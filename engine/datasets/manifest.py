@@ -16,6 +16,7 @@ from ..jobs import ClassDef, from_dict
 
 VERSION = 1
 FILE = 'manifest.json'
+_SEAL = 'fingerprint'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +112,14 @@ class Manifest:
     def to_json(self) -> str:
         return json.dumps({'quadrat': 'dataset', **dataclasses.asdict(self)}, indent=1, ensure_ascii=False)
 
+    def to_file(self) -> str:
+        """The text of manifest.json: `to_json` with the fingerprint, by which later changes are found."""
+        own = {'quadrat': 'dataset', _SEAL: self.fingerprint()}
+        return json.dumps({**own, **dataclasses.asdict(self)}, indent=1, ensure_ascii=False)
+
     def fingerprint(self) -> str:
         """SHA-256 over what training depends on; two datasets with the same fingerprint hold the same samples."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        return _hash(self.to_json())
 
     def source(self, name: str) -> SourceInfo:
         for source in self.sources:
@@ -130,6 +136,36 @@ def read_manifest(folder: str) -> Manifest:
         DatasetError: the folder is no dataset, or its manifest is damaged or of a newer version.
     """
     path = os.path.join(folder, FILE)
+    data = _read(folder)
+    if not isinstance(data, dict) or data.pop('quadrat', None) != 'dataset':
+        raise DatasetError(f'{path}: not the manifest of a Quadrat dataset.')
+    data.pop(_SEAL, None)
+    if data.get('version') != VERSION:
+        raise DatasetError(f'{path}: version {data.get("version")!r}; this Quadrat reads version {VERSION}.')
+    try:
+        return from_dict(Manifest, data)
+    except InvalidJob as error:
+        raise DatasetError(f'{path}: {error} Make the dataset again.') from error
+
+
+def is_as_written(folder: str) -> bool:
+    """Whether the manifest of a dataset folder has the fingerprint that it names, or names none.
+
+    Raises:
+        InputMissing, DatasetError: it cannot be read.
+    """
+    data = _read(folder)
+    seal = data.pop(_SEAL, None) if isinstance(data, dict) else None
+    return seal is None or seal == _hash(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()
+
+
+def _read(folder: str) -> Any:
+    """What stands in the manifest of a folder."""
+    path = os.path.join(folder, FILE)
     if not os.path.isdir(folder):
         raise InputMissing(f'{folder}: no such folder. Give the folder of a dataset.')
     if not os.path.isfile(path):
@@ -139,14 +175,6 @@ def read_manifest(folder: str) -> Manifest:
         )
     try:
         with open(path, encoding='utf-8') as file:
-            data: Any = json.load(file)
-    except (OSError, ValueError) as error:
+            return json.load(file)
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f'{path}: cannot be read ({error}). Make the dataset again.') from error
-    if not isinstance(data, dict) or data.pop('quadrat', None) != 'dataset':
-        raise DatasetError(f'{path}: not the manifest of a Quadrat dataset.')
-    if data.get('version') != VERSION:
-        raise DatasetError(f'{path}: version {data.get("version")!r}; this Quadrat reads version {VERSION}.')
-    try:
-        return from_dict(Manifest, data)
-    except InvalidJob as error:
-        raise DatasetError(f'{path}: {error} Make the dataset again.') from error

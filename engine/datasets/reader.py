@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DatasetError
 from ..events import Reporter
 from .foreign import is_foreign
-from .integrity import quick
+from .integrity import in_one_line, quick
 from .manifest import Manifest, Shard, read_manifest
 from .places import Places
 from .stores import OpenShard, forms, open_shard
@@ -57,7 +57,8 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: str, labels: str = '', reporter: Reporter | None = None) -> Dataset:
-        """Open a dataset and check that its files are those of the manifest: sizes, shapes, types, counts.
+        """Open a dataset and check that its files are those of the manifest: names, sizes, shapes, types, counts
+        and classes. All that is wrong is named at once.
 
         A folder of TFRecords or patches-images without a manifest is opened as well, and read once for that; see
         `recognition.recognise`.
@@ -68,7 +69,7 @@ class Dataset:
 
         Raises:
             InputMissing: no such folder.
-            DatasetError: the folder is no dataset, or a file of it is missing, damaged, or not what it should be.
+            DatasetError: the folder is no dataset, or files of it are missing, damaged, or not what they should be.
         """
         folder = os.fspath(folder)
         if is_foreign(folder):
@@ -77,8 +78,9 @@ class Dataset:
             return recognise(folder, labels, reporter or Reporter())
         manifest = read_manifest(folder)
         dataset = cls(folder, manifest, read_table(folder, manifest.count))
-        for problem in quick(dataset):
-            raise DatasetError(f'{os.path.join(folder, problem.path)}: {problem.text} Make the dataset again.')
+        problems = [*quick(dataset)]
+        if problems:
+            raise DatasetError(f'{in_one_line(folder, problems)} Make the dataset again.')
         return dataset
 
     @property

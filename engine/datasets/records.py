@@ -26,7 +26,7 @@ from ..jobs.datasets import COMPRESSIONS
 from .crc import crc32c
 from .example import decode
 
-_HEAD, _FOOT = 12, 4  # bytes around the data of a record
+HEAD, FOOT = 12, 4  # bytes around the data of a record
 _GZIP = b'\x1f\x8b\x08'
 _MASK = 0xA282EAD8
 _VERIFIED = 1 << 24  # bytes checked at once
@@ -44,11 +44,11 @@ def compression_of(path: str, opener: Callable[..., Any] = open) -> str:
     """
     try:
         with opener(path, 'rb') as file:
-            head = file.read(_HEAD)
+            head = file.read(HEAD)
     except OSError as error:
         raise _unreadable(path, error) from error
     # A plain file whose first length looks like gzip's mark is told by the checksum of that length.
-    plain = len(head) == _HEAD and not len(_bad_heads(np.frombuffer(head, np.uint8), [0]))
+    plain = len(head) == HEAD and not len(_bad_heads(np.frombuffer(head, np.uint8), [0]))
     return 'gzip' if head.startswith(_GZIP) and not plain else 'none'
 
 
@@ -88,7 +88,7 @@ class RecordFile:
         """The data of a record; `IndexError` where there is none of this number."""
         if not 0 <= index < len(self):
             raise IndexError(f'{self.path}: record {index} of {len(self)}')
-        start = int(self._starts[index]) + _HEAD
+        start = int(self._starts[index]) + HEAD
         return self._data[start : start + int(self._lengths[index])]
 
     def sample(self, index: int) -> dict[str, np.ndarray]:
@@ -105,8 +105,8 @@ class RecordFile:
         while first < len(self):
             before = ends[first] - self._lengths[first]
             last = max(first + 1, int(np.searchsorted(ends, before + _VERIFIED)))
-            starts, lengths = self._starts[first:last] + _HEAD, self._lengths[first:last]
-            wrong = np.flatnonzero(_masked(crc32c(data, starts, lengths)) != _numbers(data, starts + lengths))
+            starts, lengths = self._starts[first:last] + HEAD, self._lengths[first:last]
+            wrong = np.flatnonzero(masked(crc32c(data, starts, lengths)) != numbers(data, starts + lengths))
             if len(wrong):
                 raise DatasetError(
                     f'{self.path}: record {first + int(wrong[0])} is damaged: its data do not fit their checksum.'
@@ -122,11 +122,11 @@ class RecordFile:
         """Where records start, and how long their data are."""
         size, position = len(self._data), 0
         starts, lengths = [], []
-        while position + _HEAD <= size:
+        while position + HEAD <= size:
             (length,) = struct.unpack_from('<Q', self._data, position)
             starts.append(position)
             lengths.append(length)
-            position += _HEAD + length + _FOOT
+            position += HEAD + length + FOOT
         # Lengths are trusted only now: a wrong one has led the walk astray, but all before it were right.
         wrong = _bad_heads(np.frombuffer(self._data, np.uint8), starts)
         if len(wrong):
@@ -232,13 +232,14 @@ def _bad_heads(data: np.ndarray, starts: list[int]) -> np.ndarray:
     index = np.asarray(starts, np.int64)
     if not len(index):
         return index
-    return np.flatnonzero(_masked(crc32c(data, index, np.full(len(index), 8))) != _numbers(data, index + 8))
+    return np.flatnonzero(masked(crc32c(data, index, np.full(len(index), 8))) != numbers(data, index + 8))
 
 
-def _numbers(data: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def numbers(data: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """The little-endian numbers of 4 bytes at these places."""
     return np.ascontiguousarray(data[starts[:, None] + np.arange(4)]).view('<u4')[:, 0]
 
 
-def _masked(crc: np.ndarray) -> np.ndarray:
+def masked(crc: np.ndarray) -> np.ndarray:
+    """Checksums as they stand in a file of records."""
     return (crc >> 15 | crc << 17) + np.uint32(_MASK)

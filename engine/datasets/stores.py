@@ -51,12 +51,25 @@ def forms(manifest: Manifest, foreign: bool = False) -> dict[str, Form]:
 
     Args:
         foreign: the files are not ours, so labels may be of another type than the one they are read in.
+
+    Raises:
+        DatasetError: a type that there is not.
     """
-    out = {source.name: Form(source.shape, np.dtype(source.dtype)) for source in manifest.sources}
+    out = {source.name: Form(source.shape, _dtype(source.name, source.dtype)) for source in manifest.sources}
     labels = manifest.labels
     if labels:
-        out[labels.name] = Form(labels.shape, np.dtype(labels.dtype), labels.unlabelled if foreign else None)
+        dtype = _dtype(labels.name, labels.dtype)
+        out[labels.name] = Form(labels.shape, dtype, labels.unlabelled if foreign else None)
     return out
+
+
+def _dtype(key: str, name: str) -> np.dtype:
+    try:
+        return np.dtype(name)
+    except TypeError:
+        raise DatasetError(
+            f'The manifest says that {key} is of an unknown type {name!r}. Make the dataset again.'
+        ) from None
 
 
 class OpenShard(abc.ABC):
@@ -81,6 +94,8 @@ def open_shard(path: str, manifest: Manifest, shard: Shard, keys: Mapping[str, F
     """
     if not os.path.isfile(path):
         raise DatasetError(f'{path}: this part of the dataset is missing.')
+    if shard.key and shard.key not in keys:
+        raise DatasetError(f'{path}: holds {shard.key!r}, which the manifest knows neither as source nor as labels.')
     if manifest.layout == 'numpy':
         return NumpyShard(path, shard.count, keys[shard.key])
     if manifest.layout == 'patchesimages':

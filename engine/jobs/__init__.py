@@ -31,6 +31,7 @@ from .datasets import (
     Zone,
 )
 from .evaluation import EVALUATED_SPLITS, EvaluateJob
+from .experiments import RunExperimentJob, SelfTestJob
 from .graphtraining import VALIDATION_MODES, GraphValidation, TrainSavedModelJob
 from .sampling import (
     IMAGE_RATES,
@@ -66,12 +67,16 @@ from .setup import CheckEngineJob
 from .training import (
     ARCHITECTURES,
     CLASS_WEIGHTS,
+    FEEDERS,
     LOSSES,
+    MONITOR_MODES,
     OPTIMIZERS,
     SCHEDULES,
     STRATEGIES,
     TASKS,
     TRAINING_PRECISIONS,
+    Feeders,
+    FeederSpec,
     TrainJob,
     TrainOptions,
 )
@@ -88,11 +93,13 @@ __all__ = [
     'COMPRESSIONS',
     'CONNECTIVITIES',
     'EVALUATED_SPLITS',
+    'FEEDERS',
     'IMAGE_RATES',
     'LABEL_STRATEGIES',
     'LAYOUTS',
     'LOSSES',
     'MODES',
+    'MONITOR_MODES',
     'NODATA_POLICIES',
     'OPTIMIZERS',
     'OUTPUT_TYPES',
@@ -118,6 +125,8 @@ __all__ = [
     'DescribeJob',
     'EvaluateJob',
     'ExtractPatchesJob',
+    'FeederSpec',
+    'Feeders',
     'GraphValidation',
     'InspectDatasetJob',
     'Job',
@@ -127,11 +136,13 @@ __all__ = [
     'MapDeepFeaturesJob',
     'MergeDatasetsJob',
     'PolygonStatisticsJob',
+    'RunExperimentJob',
     'SampleLabelImageJob',
     'SampleValuesJob',
     'SampledImage',
     'SelectPatchesJob',
     'SelectSamplesJob',
+    'SelfTestJob',
     'ServeJob',
     'SourceSpec',
     'SplitSamplesJob',

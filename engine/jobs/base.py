@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import typing
 from typing import Any, ClassVar, Dict, Tuple, Type, TypeVar, Union
@@ -71,7 +72,7 @@ def from_dict(cls: Type[T], data: Any, where: str = '') -> T:
     """A dataclass from plain values, checked field by field. `where` prefixes names in error messages."""
     if not isinstance(data, dict):
         raise InvalidJob(f'{where or cls.__name__}: expected an object with fields, found {data!r}.')
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
@@ -84,6 +85,12 @@ def from_dict(cls: Type[T], data: Any, where: str = '') -> T:
         if required and name not in values:
             raise InvalidJob(f'{where}{name}: missing from {cls.__name__}.')
     return cls(**values)
+
+
+@functools.cache
+def _hints(cls: Any) -> Dict[str, Any]:
+    """The types of a dataclass' fields, which take long to find out."""
+    return typing.get_type_hints(cls)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

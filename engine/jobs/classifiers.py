@@ -187,6 +187,7 @@ class TrainVectorClassifierJob(TensorFlowJob):
         statistics: XML of means and standard deviations, as OTB's ComputeImagesStatistics writes them, that the values
             are normalised with; empty: those of the samples.
         confusion, report: confusion matrix as CSV and report as HTML; empty: not made.
+        configuration: file that these parameters are written to, as in `TrainJob`.
     """
 
     kind: ClassVar[str] = 'trainvectorclassifier'
@@ -203,13 +204,19 @@ class TrainVectorClassifierJob(TensorFlowJob):
     statistics: str = ''
     confusion: str = ''
     report: str = ''
+    configuration: str = ''
 
     def inputs(self) -> Tuple[str, ...]:
         validation = self.validation.path if self.validation else ''
         return tuple(filter(None, (self.vector.path, validation, self.statistics)))
 
     def outputs(self) -> Dict[str, str]:
-        return {'OUTPUT': self.output, 'CONFUSION': self.confusion, 'REPORT': self.report}
+        return {
+            'OUTPUT': self.output,
+            'CONFUSION': self.confusion,
+            'REPORT': self.report,
+            'CONFIGURATION': self.configuration,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,6 +256,7 @@ class TrainDeepFeaturesJob(TensorFlowJob):
     statistics: str = ''
     confusion: str = ''
     report: str = ''
+    configuration: str = ''
 
     def inputs(self) -> Tuple[str, ...]:
         validation = self.validation.path if self.validation else ''
@@ -256,7 +264,12 @@ class TrainDeepFeaturesJob(TensorFlowJob):
         return (*self.serving.inputs(), *own)
 
     def outputs(self) -> Dict[str, str]:
-        return {'OUTPUT': self.output, 'CONFUSION': self.confusion, 'REPORT': self.report}
+        return {
+            'OUTPUT': self.output,
+            'CONFUSION': self.confusion,
+            'REPORT': self.report,
+            'CONFIGURATION': self.configuration,
+        }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,6 +56,7 @@ class TrainSavedModelJob(TensorFlowJob):
         restore_from, save_to: prefixes of checkpoints, such as ``…/variables/variables``.
         seed: of the order of the samples and of all that is random in the graph.
         report: HTML. confusion: CSV of the confusion matrix, of the validation samples where there are any.
+        configuration: file that these parameters are written to, as in `TrainJob`.
     """
 
     kind: ClassVar[str] = 'trainsavedmodel'
@@ -77,6 +78,7 @@ class TrainSavedModelJob(TensorFlowJob):
     validation: GraphValidation = GraphValidation()
     report: str = ''
     confusion: str = ''
+    configuration: str = ''
 
     def inputs(self) -> Tuple[str, ...]:
         sources = (*self.sources, *self.validation.sources)
@@ -84,4 +86,9 @@ class TrainSavedModelJob(TensorFlowJob):
         return (self.model, *([self.dataset] if self.dataset else []), *rasters)
 
     def outputs(self) -> Dict[str, str]:
-        return {'OUTPUT': self.output, 'REPORT': self.report, 'CONFUSION': self.confusion}
+        return {
+            'OUTPUT': self.output,
+            'REPORT': self.report,
+            'CONFUSION': self.confusion,
+            'CONFIGURATION': self.configuration,
+        }

@@ -234,6 +234,9 @@ def _summary(description: dict[str, Any]) -> list[str]:
     if description['tag_sets']:
         tags = '; '.join(','.join(tags) or 'none' for tags in description['tag_sets'])
         lines.append(f'SavedModel: tags {tags}; signatures {", ".join(description["signatures"]) or "none"}')
+    dataset = description['training'].get('dataset', {})
+    if dataset.get('fingerprint'):
+        lines.append(f'Trained on {dataset.get("folder") or "rasters"}: fingerprint {dataset["fingerprint"]}')
     for split, result in description['training'].get('results', {}).items():
         accuracy = f'overall accuracy {result["overall_accuracy"]:.4f}, mean IoU {result["mean_iou"]:.4f}'
         lines.append(f'On its {split} split: {accuracy}')

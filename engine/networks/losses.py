@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from ..errors import InvalidJob
-from .options import bounded, options_of
+from .lossoptions import OF_CLASSES, OF_VALUES, DiceOptions, FocalOptions, HuberOptions, NoOptions, TverskyOptions
+from .options import options_of
 
 Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-
-
-@dataclasses.dataclass(frozen=True)
-class NoOptions:
-    """Of losses without any."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FocalOptions:
-    """Attributes:
-    gamma: how much less pixels count that are known already; with 0 it is the cross-entropy.
-    """
-
-    gamma: float = bounded(2.0, least=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class DiceOptions:
-    """Attributes:
-    smooth: pixels that each class is taken to have right, so that few pixels make no large steps.
-    """
-
-    smooth: float = bounded(1.0, least=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class TverskyOptions:
-    """Attributes:
-    alpha, beta: what pixels cost that a class has too many, and too few.
-    smooth: as in `DiceOptions`.
-    """
-
-    alpha: float = bounded(0.3, least=0)
-    beta: float = bounded(0.7, least=0)
-    smooth: float = bounded(1.0, least=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class HuberOptions:
-    """Attributes:
-    delta: the error from which on it counts linearly, in units of the values.
-    """
-
-    delta: float = bounded(1.0, least=1e-12)
 
 
 def loss(kind: str, options: Mapping[str, Any], *, regression: bool = False) -> Loss:
@@ -63,7 +19,7 @@ def loss(kind: str, options: Mapping[str, Any], *, regression: bool = False) -> 
 
     Args:
         kind: one of `jobs.LOSSES`; ``auto`` is cross-entropy, or Huber for a regression.
-        options: plain values by name; see the dataclasses of this module.
+        options: plain values by name; see `lossoptions`.
         regression: values are to be predicted, not classes.
 
     Returns:
@@ -75,13 +31,12 @@ def loss(kind: str, options: Mapping[str, Any], *, regression: bool = False) -> 
     Raises:
         InvalidJob: an unknown name or option, or a loss for something else.
     """
-    table = _OF_VALUES if regression else _OF_CLASSES
+    table = OF_VALUES if regression else OF_CLASSES
     name = kind if kind != 'auto' else next(iter(table))
     if name not in table:
         what = 'a regression' if regression else 'classes'
         raise InvalidJob(f'LOSS {kind!r}: no loss for {what}; those are auto, {", ".join(table)}.')
-    function, cls = table[name]
-    chosen: Any = options_of(cls, options, f'the loss {name}')
+    function, chosen = _FUNCTIONS[name], options_of(table[name], options, f'the loss {name}')
     return lambda found, labels, weights: function(found, labels, weights, chosen)
 
 
@@ -170,14 +125,12 @@ def _flat(found: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, t
     return tf.reshape(tf.cast(found, tf.float32), (-1, found.shape[-1])), weights, weights > 0
 
 
-_OF_CLASSES: dict[str, tuple[Callable[..., tf.Tensor], type]] = {
-    'crossentropy': (_cross_entropy, NoOptions),
-    'focal': (_focal, FocalOptions),
-    'dice': (_dice, DiceOptions),
-    'tversky': (_tversky, TverskyOptions),
-}
-_OF_VALUES: dict[str, tuple[Callable[..., tf.Tensor], type]] = {
-    'huber': (_huber, HuberOptions),
-    'mse': (_mse, NoOptions),
-    'mae': (_mae, NoOptions),
+_FUNCTIONS: dict[str, Callable[..., tf.Tensor]] = {
+    'crossentropy': _cross_entropy,
+    'focal': _focal,
+    'dice': _dice,
+    'tversky': _tversky,
+    'huber': _huber,
+    'mse': _mse,
+    'mae': _mae,
 }

@@ -196,3 +196,18 @@ class EncoderOptions:
     filters: int = bounded(16, least=1)
     dropout: float = bounded(0.0, least=0, below=1)
     weights: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseOptions:
+    """Of `dense`.
+
+    Attributes:
+        hidden_neurons: of each hidden layer.
+        hidden_layers: their number.
+        dropout: share of neurons dropped after each of them while training.
+    """
+
+    hidden_neurons: int = bounded(50, least=1)
+    hidden_layers: int = bounded(1, least=0, most=20)
+    dropout: float = bounded(0.0, least=0, below=1)

@@ -53,9 +53,9 @@ def block(
     return keras.layers.ReLU(name=f'{name}_relu')(x)
 
 
-def pixel_logits(x: keras.KerasTensor, head: Head) -> keras.KerasTensor:
-    """(batch, rows, columns, channels): what is said of each pixel."""
-    return keras.layers.Conv2D(head.channels, 1, dtype=_FLOAT, name='logits')(x)
+def pixel_logits(x: keras.KerasTensor, head: Head, size: tuple[int, int] = (1, 1)) -> keras.KerasTensor:
+    """(batch, rows, columns, channels): what is said of each pixel, or of so many rows and columns of them."""
+    return keras.layers.Conv2D(head.channels, size, dtype=_FLOAT, name='logits')(x)
 
 
 def patch_logits(x: keras.KerasTensor, head: Head) -> keras.KerasTensor:

@@ -46,6 +46,7 @@ _KNOWN = {
     'twobranch': Architecture(known_options.TwoBranchOptions, patches=True, mixed=True),
     'temporal': Architecture(known_options.TemporalOptions, patches=True),
     'encoder': Architecture(known_options.EncoderOptions, patches=True),
+    'dense': Architecture(known_options.DenseOptions, patches=True),
 }
 
 
@@ -67,7 +68,7 @@ def build(
         rows and columns open. The layer ``logits`` gives the raw values, of which the one output is made:
         ``{'probabilities': softmax(logits)}``, or ``{'values': logits}`` for a regression. Outputs are (batch, rows,
         columns, channels) on the grid of the first source; for whole patches (batch, channels), but (batch, 1, 1,
-        channels) from ``patchcnn``.
+        channels) from ``patchcnn`` and ``dense``.
 
     Raises:
         InvalidJob: see `check`.
@@ -90,9 +91,8 @@ def check(
     if architecture not in _KNOWN:
         _require_own(architecture, folder)
         return
-    known = _KNOWN[architecture]
-    chosen: Any = known_options.options_of(known.options, options, architecture)
-    _require_task(architecture, head)
+    chosen: Any = known_options.options_of(_KNOWN[architecture].options, options, architecture)
+    require_task(architecture, head.task, head.per_pixel)
     _require_resolutions(architecture, sources)
     _require_patches(architecture, sources, head, chosen)
 
@@ -122,14 +122,24 @@ def _require_sources(sources: Sequence[SourceShape]) -> None:
             )
 
 
-def _require_task(architecture: str, head: Head) -> None:
-    known = _KNOWN[architecture]
-    if not (known.pixels if head.per_pixel else known.patches):
-        able = [name for name, item in _KNOWN.items() if (item.pixels if head.per_pixel else item.patches)]
+def known(architecture: str) -> Architecture:
+    """What is known of one of `jobs.ARCHITECTURES`."""
+    return _KNOWN[architecture]
+
+
+def require_task(architecture: str, task: str, per_pixel: bool) -> None:
+    """Raise `InvalidJob` where one of `jobs.ARCHITECTURES` cannot say what a task asks for.
+
+    Args:
+        per_pixel: something of each pixel, and not of the patch as a whole.
+    """
+    item = _KNOWN[architecture]
+    if not (item.pixels if per_pixel else item.patches):
+        able = [name for name, item in _KNOWN.items() if (item.pixels if per_pixel else item.patches)]
         words = ('a label for the whole patch', 'a label for each pixel')
         raise InvalidJob(
-            f'{architecture} gives {words[not head.per_pixel]}, and the task {head.task} with these labels needs '
-            f'{words[head.per_pixel]}. Choose one of {", ".join(able)}.'
+            f'{architecture} gives {words[not per_pixel]}, and the task {task} with these labels needs '
+            f'{words[per_pixel]}. Choose one of {", ".join(able)}.'
         )
 
 
@@ -159,8 +169,8 @@ def _require_patches(architecture: str, sources: Sequence[SourceShape], head: He
     if architecture == 'temporal':
         _require_dates(sources, chosen.dates)
     if (cols, rows) == (0, 0):
-        if architecture == 'patchcnn':
-            raise InvalidJob('patchcnn is made for patches of one size, which is not known.')
+        if architecture == 'patchcnn' or (architecture == 'dense' and not head.per_pixel):
+            raise InvalidJob(f'{architecture} is made for patches of one size, which is not known.')
         return
     for source in sources:
         due = (cols * source.ratio, rows * source.ratio)

@@ -65,10 +65,14 @@ COLOURS = ('#3b6fb6', '#d9722b', '#1f7a5c', '#8a4fa3')  # of lines, in this orde
 
 
 class Line(NamedTuple):
-    """A line of a chart: its name, and a value for each step (None where there is none)."""
+    """A line of a chart: its name, and a value for each place (None where there is none).
+
+    The places are epochs 1, 2, …, unless `places` says where between them the values are.
+    """
 
     name: str
     values: Sequence[float | None]
+    places: Sequence[float] = ()
 
 
 def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
@@ -202,21 +206,22 @@ def share_bar(parts: Iterable[tuple[str, str, int]]) -> str:
     return f'<div class="bar">{spans}</div>'
 
 
-def line_chart(title: str, lines: Sequence[Line], mark: int | None = None, top: float | None = None) -> str:
+def line_chart(title: str, lines: Sequence[Line], mark: float | None = None, top: float | None = None) -> str:
     """Values over epochs as an SVG.
 
     Args:
-        lines: each with a value for epoch 1, 2, …
-        mark: the epoch to mark with a vertical line.
+        mark: the place to mark with a vertical line.
         top: upper end of the vertical axis; None for that of the values.
     """
     width, height, left, right, upper, lower = 520, 270, 46, 14, 34, 34
     values = [value for line in lines for value in line.values if value is not None]
     ticks = _ticks(top if top is not None else max(values, default=1.0), min(values, default=0.0))
-    steps = max((len(line.values) for line in lines), default=1)
+    places = [line.places or range(1, len(line.values) + 1) for line in lines]
+    first = min([1, *(place for known in places for place in known)])
+    steps = max([1, *(math.ceil(place) for known in places for place in known)])
 
-    def x(step: float) -> float:
-        return left + (step - 1) / max(steps - 1, 1) * (width - left - right)
+    def x(place: float) -> float:
+        return left + (place - first) / max(steps - first, 1) * (width - left - right)
 
     def y(value: float) -> float:
         share = (min(value, ticks[-1]) - ticks[0]) / (ticks[-1] - ticks[0])
@@ -235,8 +240,8 @@ def line_chart(title: str, lines: Sequence[Line], mark: int | None = None, top: 
             'stroke-dasharray="4 4"/>'
         )
     name_x = width - right
-    for line, colour in reversed(list(zip(lines, COLOURS))):
-        points = [(x(i), y(value)) for i, value in enumerate(line.values, 1) if value is not None]
+    for line, known, colour in reversed(list(zip(lines, places, COLOURS))):
+        points = [(x(place), y(value)) for place, value in zip(known, line.values) if value is not None]
         path = ' '.join(f'{px:.1f},{py:.1f}' for px, py in points)
         out.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>'

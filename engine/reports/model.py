@@ -102,6 +102,7 @@ def _results(results: dict[str, Any]) -> str:
 
 
 def _about(description: dict[str, Any]) -> str:
+    dataset = description['training'].get('dataset', {})
     facts: list[tuple[str, object]] = [
         ('Model', description['model']),
         ('Description', description['description']),
@@ -109,6 +110,8 @@ def _about(description: dict[str, Any]) -> str:
         ('Tag sets', '; '.join(','.join(tags) or 'none' for tags in description['tag_sets'])),
         ('Signatures', ', '.join(description['signatures'])),
         ('Memory', _memory(description)),
+        ('Trained on', dataset.get('folder')),
+        ("The dataset's fingerprint", dataset.get('fingerprint')),
         *((key.replace('_', ' '), value) for key, value in description['hyperparameters'].items()),
     ]
     return html.section('About', html.facts([(name, value) for name, value in facts if value]))

@@ -9,6 +9,8 @@ from typing import Any
 from . import accuracy, html
 from .html import Line
 
+_SHARES = ('overall_accuracy', 'mean_iou', 'macro_f1', 'r2')  # 1 at best
+
 
 @dataclasses.dataclass(frozen=True)
 class Example:
@@ -31,7 +33,7 @@ def training_report(record: dict[str, Any], examples: Sequence[Example] = ()) ->
     subtitle = (
         f'{job["task"]} · {job["architecture"]} · {record["created"].replace("T", " ").rstrip("Z")} UTC · {splits}'
     )
-    parts = [_headline(record), _curves(record)]
+    parts = [_headline(record), _course(record)]
     for name, result in record['results'].items():
         parts.append(accuracy.result_section(f'Accuracy on the {name} split', result, record['classes']))
     if examples:
@@ -47,7 +49,7 @@ def _headline(record: dict[str, Any]) -> str:
     best = record['best']
     measures = dict.fromkeys((best['measure'], 'overall_accuracy' if record['classes'] else 'rmse'))
     result = record['results'].get(best['split'])
-    figures = [('epoch kept', f'{best["epoch"]} of {len(record["history"])}')]
+    figures = [('epoch kept', f'{best["epoch"]} of {max(row["epoch"] for row in record["history"])}')]
     if result:
         figures += [(f'{accuracy.WORDS[name]}, {best["split"]}', html.number(result[name])) for name in measures]
     if 'test' in record['results']:
@@ -57,23 +59,62 @@ def _headline(record: dict[str, Any]) -> str:
     return html.tiles(figures)
 
 
-def _curves(record: dict[str, Any]) -> str:
-    history, measure = record['history'], record['best']['measure']
-    names = [name for name in ('training', 'validation') if name in history[0]]
+def _course(record: dict[str, Any]) -> str:
+    """How it went: curves, and what happened when."""
+    history, best = record['history'], record['best']
+    places = _places(history)
+    steps = [row.get('step') for row in history]
+    kept = places[steps.index(best['step'])] if best.get('step', -1) in steps else best['epoch']
 
-    def chart(title: str, key: str, top: float | None) -> str:
-        lines = [Line(name, [_finite(epoch[name][key]) for epoch in history]) for name in names]
-        return html.line_chart(title, lines, record['best']['epoch'], top)
+    def chart(key: str) -> str:
+        lines = []
+        for part in ('training', 'validation'):
+            there = [(row[part][key], place) for row, place in zip(history, places) if part in row]
+            if there:
+                lines.append(Line(part, [_finite(value) for value, _ in there], [place for _, place in there]))
+        title = accuracy.WORDS[key]
+        return html.line_chart(title[0].upper() + title[1:], lines, kept, 1.0 if key in _SHARES else None)
 
-    title = accuracy.WORDS[measure]
+    score = best['measure'] if best['measure'] != 'loss' else 'mean_iou' if record['classes'] else 'r2'
     return html.section(
         'Course of the training',
-        html.row(chart('Loss', 'loss', None), chart(title[0].upper() + title[1:], measure, 1.0)),
+        html.row(chart('loss'), chart(score)),
         html.note(
             'Over epochs; the dashed line marks the epoch whose weights are in the package. Training values are those '
             'of the augmented batches as the network met them, so they lag behind.'
         ),
+        *([html.facts(_events(record))] if 'monitor' in record else []),
     )
+
+
+def _places(history: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The epoch of each row, with a fraction within an epoch."""
+    steps = next((row['step'] / row['epoch'] for row in history if 'training' in row and 'step' in row), None)
+    return [row['step'] / steps if steps else row['epoch'] for row in history]
+
+
+def _events(record: dict[str, Any]) -> list[tuple[str, str]]:
+    monitor, cadences = record['monitor'], record['cadences']
+    resumed = [f'epoch {place["epoch"]} (step {place["step"]})' for place in record['resumed']]
+    return [
+        ('Judged by', f'{accuracy.WORDS[monitor["name"]]}, {"high" if monitor["rising"] else "low"} is good'),
+        ('Ended because', record['stopped']['text']),
+        ('Resumed after', ', '.join(resumed) or 'no interruption'),
+        ('Validated', f'{_often(cadences["validation"])} and in the end'),
+        ('State kept', f'{_often(cadences["checkpoint"])} and in the end'),
+        ('Shown in TensorBoard', _often(cadences['summary'])),
+    ]
+
+
+def _often(cadence: Mapping[str, float]) -> str:
+    """How often something happens, in words."""
+    words = {'epochs': 'epoch', 'steps': 'step', 'secs': 'second'}
+    found = [
+        f'each {word}' if cadence[key] == 1 else f'every {cadence[key]:g} {word}s'
+        for key, word in words.items()
+        if cadence[key]
+    ]
+    return ', '.join(found) or 'not while it goes on'
 
 
 def _finite(value: float | None) -> float | None:

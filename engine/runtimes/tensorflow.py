@@ -77,7 +77,7 @@ class TensorFlowRuntime:
     @staticmethod
     def has_gpu() -> bool:
         """Whether there is a GPU that TensorFlow can use."""
-        return bool(_tensorflow().config.list_physical_devices('GPU'))
+        return bool(_tensorflow().config.get_visible_devices('GPU'))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See `base.Runtime`."""
@@ -137,7 +137,7 @@ def _tensorflow() -> Any:
 def _set_up(tf: Any, threads: int, reporter: Reporter) -> None:
     """Take GPU memory as it is needed, compute float32 as float32, and use so many threads."""
     tf.get_logger().setLevel('ERROR')
-    for device in tf.config.list_physical_devices('GPU'):
+    for device in tf.config.get_visible_devices('GPU'):
         with contextlib.suppress(RuntimeError):  # an earlier job of this process has the device already
             tf.config.experimental.set_memory_growth(device, True)
     # Ten bits of mantissa would make results depend on the size of the tiles.
@@ -153,11 +153,15 @@ def _place(tf: Any, device: str) -> str:
     """How TensorFlow calls a device; empty where it shall choose."""
     if device == 'auto':
         return ''
-    found = [item.name.removeprefix('/physical_device:').lower() for item in tf.config.list_physical_devices()]
+    seen = tf.config.get_visible_devices()
+    found = [item.name.removeprefix('/physical_device:').lower() for item in seen]
     wanted = device.lower() if ':' in device else f'{device.lower()}:0'
     if wanted not in found:
         raise InvalidJob(f'Device {device!r}: TensorFlow does not see it; it sees {", ".join(found)}.')
-    return f'/{wanted.upper()}'
+    # Those that it sees are counted anew.
+    kind = wanted.partition(':')[0]
+    number = [name for name in found if name.startswith(kind)].index(wanted)
+    return f'/{kind.upper()}:{number}'
 
 
 @contextlib.contextmanager

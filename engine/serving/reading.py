@@ -77,6 +77,15 @@ class Reader:
                 valid &= under(used, window, tile.ground, along)
         return Part(tuple(pixels), valid)
 
+    def values(self, number: int, window: Window, wanted: np.ndarray) -> np.ndarray:
+        """The pixels with data in a window of a source, (pixels, bands), as the model is fed.
+
+        Args:
+            wanted: (rows, columns) booleans: others do not count.
+        """
+        pixels, valid = self._sources[number].read(window)
+        return pixels[valid & wanted]
+
     def describe_nodata(self) -> str:
         """The no-data values that count, for the log."""
         return '; '.join(source.describe_nodata() for source in self._sources)

@@ -43,6 +43,7 @@ from .plan import Tile, TilePlan
 from .planning import mapped, plan_tiles, require_space, touched
 from .products import products
 from .reading import Part, Reader, require_bands
+from .resemblance import warn_of_strangers
 from .resume import state_of, take_up
 from .sources import open_sources, relations_of
 from .stage import Select, Stage, Staged
@@ -130,6 +131,7 @@ def serve_model(
             )
         )
         require_space(parts, plan, outputs, reporter)
+        warn_of_strangers(sources, networks[0].cards, reader, frame, part, masks, reporter)
         # What follows the last tile takes a while.
         mapping = 1 - _FINISHING if finishing.cog or finishing.overviews or finishing.sieve > 1 or polygons else 1.0
         reporter.stage(0.0, mapping)

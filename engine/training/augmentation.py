@@ -6,7 +6,6 @@ size of batches nor an interruption changes it.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -16,31 +15,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import InvalidJob
+from .augmentationspec import AugmentationSpec, check_spec
 
 _TURN, _GAIN, _OFFSET, _DROP, _KEEP, _ROW, _COLUMN, _NOISE = range(8)  # streams of random numbers
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentationSpec:
-    """What may be done to samples. The defaults leave their values alone.
-
-    Attributes:
-        flips: mirror them left to right and top to bottom.
-        rotations: turn them by 90 degrees; patches that are not square by 180 only.
-        gain: each band's contrast about its mean is multiplied with 1 - gain to 1 + gain.
-        offset: each band is shifted by up to so many of its standard deviations.
-        noise: standard deviation of what is added to each value, in standard deviations of the band.
-        band_drop: probability that a band is replaced by its mean; one of each source always stays.
-        crop: columns and rows, of the first source, of the part that is cut out at random; 0 takes all.
-    """
-
-    flips: bool = True
-    rotations: bool = True
-    gain: float = 0.0
-    offset: float = 0.0
-    noise: float = 0.0
-    band_drop: float = 0.0
-    crop: int = 0
 
 
 class Statistics(Protocol):
@@ -59,11 +36,7 @@ def check_augmentation(spec: AugmentationSpec, shapes: Sequence[tuple[int, ...]]
     Args:
         shapes: (rows, columns, …) of each source.
     """
-    for name, value in (('gain', spec.gain), ('offset', spec.offset), ('noise', spec.noise)):
-        if not 0 <= value < math.inf:
-            raise InvalidJob(f'augment: {name} {value}: must be at least 0.')
-    if not 0 <= spec.band_drop < 1:
-        raise InvalidJob(f'augment: band_drop {spec.band_drop}: must be at least 0 and less than 1.')
+    check_spec(spec)
     if not spec.crop:
         return
     rows, cols = shapes[0][:2]

@@ -99,7 +99,7 @@ def training_record(
             'model': {'name': os.path.basename(os.path.abspath(job.output)), 'parameters': parameters},
             'job': job.to_dict(),
             'dataset': {
-                'folder': os.path.abspath(samples.folder) if job.dataset else '',
+                'folder': os.path.abspath(samples.folder) if job.dataset else samples.folder if job.feeders else '',
                 'fingerprint': samples.manifest.fingerprint(),
                 'rasters': list(dict.fromkeys(raster for source in material.sources for raster in source.rasters)),
                 'patch_size': list(first.shape[1::-1]),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..device import parse_device
 from ..errors import InvalidJob
 from ..jobs import (
     CLASS_WEIGHTS,
     LOSSES,
+    MONITOR_MODES,
     OPTIMIZERS,
     SCHEDULES,
     STRATEGIES,
@@ -17,11 +19,27 @@ from ..jobs import (
     TrainJob,
     from_dict,
 )
-from .augmentation import AugmentationSpec
+from .augmentationspec import AugmentationSpec
+from .schedule import pieces_of
+
+_CADENCES = (
+    'validation_epochs',
+    'validation_steps',
+    'validation_secs',
+    'save_checkpoint_epochs',
+    'save_checkpoint_steps',
+    'save_checkpoint_secs',
+    'save_summary_epochs',
+    'save_summary_steps',
+)
 
 
-def check_job(job: TrainJob) -> None:
-    """Raise `InvalidJob` for what cannot work with any samples."""
+def check_job(job: TrainJob, fed: bool = False) -> None:
+    """Raise `InvalidJob` for what cannot work with any samples.
+
+    Args:
+        fed: samples come from feeders that the job does not name.
+    """
     options = job.options
     for name, value, known in (
         ('TASK', job.task, TASKS),
@@ -30,6 +48,7 @@ def check_job(job: TrainJob) -> None:
         ('schedule', options.schedule, SCHEDULES),
         ('precision', options.precision, TRAINING_PRECISIONS),
         ('strategy', options.strategy, STRATEGIES),
+        ('monitor_mode', options.monitor_mode, MONITOR_MODES),
     ):
         if value not in known:
             raise InvalidJob(f'{name} {value!r}: unknown; known are {", ".join(known)}.')
@@ -39,13 +58,15 @@ def check_job(job: TrainJob) -> None:
             'each class as in {"11": 2.5}.'
         )
     _check_numbers(job)
-    _check_origin(job)
+    _check_origin(job, fed)
+    _check_course(job)
     augmentation_of(job)
-    for pattern in options.freeze:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise InvalidJob(f'freeze: {pattern!r} is no regular expression ({error}).') from error
+    for name in ('freeze', 'warm_start_include', 'warm_start_exclude'):
+        for pattern in getattr(options, name):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise InvalidJob(f'{name}: {pattern!r} is no regular expression ({error}).') from error
 
 
 def _check_numbers(job: TrainJob) -> None:
@@ -61,6 +82,11 @@ def _check_numbers(job: TrainJob) -> None:
         ('unfreeze_after', options.unfreeze_after, 0),
         ('fine_tune', options.fine_tune, 0),
         ('validation_block', options.validation_block, 0),
+        ('min_delta', options.min_delta, 0),
+        ('minimum_epochs', options.minimum_epochs, 0),
+        ('schedule_steps', options.schedule_steps, 0),
+        ('shuffle_buffer', options.shuffle_buffer, 0),
+        *((name, getattr(options, name) or 0, 0) for name in _CADENCES),
         ('threads', options.threads, 0),
     ):
         if not least <= number < float('inf'):
@@ -73,20 +99,45 @@ def _check_numbers(job: TrainJob) -> None:
     ):
         if not 0 <= number < 1:
             raise InvalidJob(f'{name} {number}: must be at least 0 and less than 1.')
-    if not 0 < options.plateau_factor < 1:
-        raise InvalidJob(f'plateau_factor {options.plateau_factor}: must be between 0 and 1.')
+    for name, number in (('plateau_factor', options.plateau_factor), ('decay_rate', options.decay_rate)):
+        if not 0 < number < 1:
+            raise InvalidJob(f'{name} {number}: must be between 0 and 1.')
 
 
-def _check_origin(job: TrainJob) -> None:
+def _check_course(job: TrainJob) -> None:
+    """What changes or happens in the course of a training."""
+    options = job.options
+    if options.schedule == 'piecewise':
+        pieces_of(options.piecewise)
+    elif options.piecewise:
+        raise InvalidJob(f'piecewise: is for schedule piecewise, and the schedule is {options.schedule}.')
+    if not 0 <= options.minimum_rate < job.learning_rate:
+        raise InvalidJob(
+            f'minimum_rate {options.minimum_rate}: must be at least 0 and less than the learning rate, '
+            f'{job.learning_rate}.'
+        )
+    if options.save_checkpoint_steps and options.save_checkpoint_secs:
+        raise InvalidJob('save_checkpoint_steps and save_checkpoint_secs are both given; give one of them.')
+    if options.shuffle_buffer and not options.shuffle:
+        raise InvalidJob('shuffle_buffer: nothing is shuffled; leave it out, or set shuffle to true.')
+    parse_device(options.device)
+
+
+def _check_origin(job: TrainJob, fed: bool) -> None:
     """Where samples come from, which must be one place."""
-    if bool(job.dataset) == bool(job.windows):
-        raise InvalidJob('Samples come from a DATASET, or from rasters at POINTS; give one of the two.')
+    if sum(map(bool, (job.dataset, job.windows, job.feeders, fed))) != 1:
+        raise InvalidJob('Samples come from a DATASET, from rasters at POINTS, or from feeders; give one of them.')
+    given = 'VALIDATION_DATASET' if job.validation else 'VALIDATION_SHARE' if job.validation_share else ''
+    if (job.feeders or fed) and given:
+        raise InvalidJob(f'{given}: with feeders, samples for validation come from the feeder "validation".')
     if job.validation and job.validation_share:
         raise InvalidJob('Samples for validation come from VALIDATION_DATASET or VALIDATION_SHARE; give one of them.')
     if job.options.unfreeze_after and not job.options.freeze:
         raise InvalidJob('unfreeze_after: no layer is frozen; say with freeze which are to be.')
     if job.options.fine_tune != 1 and not job.warm_start:
         raise InvalidJob('fine_tune: is for layers whose weights come from another model; give WARM_START.')
+    if (job.options.warm_start_include or job.options.warm_start_exclude) and not job.warm_start:
+        raise InvalidJob('warm_start_include and warm_start_exclude choose layers of another model; give WARM_START.')
     if job.options.target and job.task != 'regression':
         raise InvalidJob(f'target: the task {job.task} learns the labels; only regression predicts a source.')
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..device import select_device
 from ..errors import InvalidJob
 from ..events import Reporter
 from ..jobs import TrainOptions
@@ -23,15 +24,20 @@ if TYPE_CHECKING:
 _SLURM_PORT = 13565
 
 
-def prepare_devices(threads: int, reporter: Reporter) -> str:
+def prepare_devices(threads: int, reporter: Reporter, device: str = 'auto') -> str:
     """Take GPU memory only as it is needed, and set the number of threads; returns what will compute, in words.
 
     Args:
         threads: intra-op threads; 0 leaves the number to TensorFlow.
+        device: see `device.select_device`.
+
+    Raises:
+        DeviceMissing: there is no such device.
     """
+    select_device(device)
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices('GPU')
+    gpus = tf.config.get_visible_devices('GPU')
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # an earlier job of this process has the device already
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -180,7 +186,7 @@ def open_devices(options: TrainOptions, words: str, reporter: Reporter) -> Devic
     import tensorflow as tf
 
     kind = options.strategy
-    gpus = tf.config.list_physical_devices('GPU')
+    gpus = tf.config.get_visible_devices('GPU')
     if kind == 'workers':
         return ManyDevices(f'{words} of each of several workers', _workers(tf))
     if kind == 'mirrored' or (kind == 'auto' and len(gpus) > 1):

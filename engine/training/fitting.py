@@ -47,7 +47,7 @@ def start_fitting(
     policy = precision_policy(job)
     with devices.scope():
         model = build_network(job, material, policy)
-        transfer = warm_start(job.warm_start, model, material, reporter) if job.warm_start else None
+        transfer = warm_start(job.warm_start, model, material, options, reporter) if job.warm_start else None
         network = logits_of(model)
         if devices.replicas > 1:
             synchronise(network)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import keras
 import numpy as np
@@ -66,11 +66,26 @@ class Fitting:
         self._test_step = devices.compiled(self._test, self._signature)
         self._look_step = devices.compiled(self._look, self._signature)
 
-    def train(self, samples: Iterable[Batch], epoch: int, scores: Sequence[float] = ()) -> Outcome:
-        """One epoch; the outcome is that of the batches as they were trained with.
+    def nothing(self) -> Outcome:
+        """The outcome of no batch at all."""
+        return self._outcome(False)
+
+    def train(
+        self,
+        samples: Iterable[Batch],
+        epoch: int,
+        scores: Sequence[float] = (),
+        done: int = 0,
+        outcome: Optional[Outcome] = None,
+        after_step: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """One epoch, or the rest of one; the outcome is that of the batches as they were trained with.
 
         Args:
             scores: of the epochs before.
+            done: batches of this epoch before these.
+            outcome: of those, which goes on.
+            after_step: called after each step, when the outcome has it.
 
         Raises:
             TrainingDiverged: the loss is not a number any more.
@@ -84,12 +99,12 @@ class Fitting:
             self.steps += 1
             return self.devices.call(self._train_step, batch)
 
-        return self._pass(samples, step, self._outcome(False), f'epoch {epoch}')
+        return self._pass(samples, step, outcome or self.nothing(), f'epoch {epoch}', done, after_step)
 
     def evaluate(self, samples: Iterable[Batch]) -> Outcome:
         """A pass that changes nothing."""
         return self._pass(
-            samples, lambda batch: self.devices.call(self._test_step, batch), self._outcome(False), 'evaluation'
+            samples, lambda batch: self.devices.call(self._test_step, batch), self.nothing(), 'evaluation'
         )
 
     def examine(self, samples: Iterable[Batch]) -> Outcome:
@@ -114,11 +129,11 @@ class Fitting:
         """All that the next step depends on, by name: weights, states of random generators, and optimisers."""
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
-    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
-        """Go back to what `arrays` gave, after so many steps."""
+    def restore(self, arrays: Mapping[str, np.ndarray], steps: int, rate: float) -> None:
+        """Go back to what `arrays` gave, after so many steps, the last one with this learning rate."""
         for name, variable in self._variables().items():
             variable.assign(arrays[name])
-        self.steps = steps
+        self.steps, self.rate = steps, rate
 
     def _variables(self) -> dict[str, Any]:
         optimizers = {
@@ -145,9 +160,15 @@ class Fitting:
         return ClassOutcome(self._classes, whole) if self._spread is None else ValueOutcome(self._spread, whole)
 
     def _pass(
-        self, samples: Iterable[Batch], step: Callable[[Batch], tuple[tf.Tensor, ...]], outcome: Outcome, what: str
+        self,
+        samples: Iterable[Batch],
+        step: Callable[[Batch], tuple[tf.Tensor, ...]],
+        outcome: Outcome,
+        what: str,
+        done: int = 0,
+        after_step: Callable[[], None] = lambda: None,
     ) -> Outcome:
-        for number, batch in enumerate(samples, 1):
+        for number, batch in enumerate(samples, done + 1):
             self._before_step()
             found = step(batch)
             loss = float(found[0])
@@ -157,6 +178,7 @@ class Fitting:
                     'not help, look for extreme values in the images.'
                 )
             outcome.add(loss, batch.labels, batch.counted, [item.numpy() for item in found[1:]])
+            after_step()
         outcome.gather(self.devices)
         return outcome
 

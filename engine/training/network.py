@@ -81,7 +81,7 @@ def precision_policy(job: TrainJob) -> str:
     import tensorflow as tf
 
     # Processors compute in bfloat16, if in anything; all GPUs with half precision do in float16.
-    return 'mixed_float16' if tf.config.list_physical_devices('GPU') else 'mixed_bfloat16'
+    return 'mixed_float16' if tf.config.get_visible_devices('GPU') else 'mixed_bfloat16'
 
 
 def logits_of(model: keras.Model) -> keras.Model:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 
+from ..datasets.feeders.feeder import Feeder
+from ..datasets.feeders.making import make_feeder
+from ..datasets.feeders.options import OF_THE_RUN
+from ..datasets.feeders.samples import FeederSamples, samples_of
+from ..datasets.feeders.wanted import Wanted
 from ..datasets.foreign import is_foreign
 from ..datasets.manifest import LabelInfo, Manifest, SourceInfo
 from ..datasets.reader import Dataset
@@ -60,14 +65,18 @@ class Material:
         return self.samples.manifest
 
 
-def open_material(job: TrainJob, reporter: Reporter) -> Material:
+def open_material(job: TrainJob, reporter: Reporter, feeders: Mapping[str, Feeder] | None = None) -> Material:
     """Open the samples of a job and read all their labels once.
+
+    Args:
+        feeders: split -> where its samples come from, in place of what the job says.
 
     Raises:
         DatasetError, LabelError, NoSamples: there is nothing that this training could learn from.
         InvalidJob: settings that contradict themselves or the samples.
     """
-    samples: Samples = WindowSamples(job.windows, reporter) if job.windows else _dataset(job, job.dataset, reporter)
+    fed = _fed(job, feeders or _feeders(job, reporter), reporter)
+    samples = fed[TRAIN] if fed else _unfed(job, reporter)
     sources = chosen_sources(samples.manifest, job)
     classes: tuple[ClassDef, ...] = ()
     if job.task != 'regression':
@@ -77,7 +86,12 @@ def open_material(job: TrainJob, reporter: Reporter) -> Material:
     reader = SampleReader(samples, sources, target)
     places = {split: [Piece(reader, samples.indices(split))] for split in SPLITS if len(samples.indices(split))}
     others: list[Samples] = []
-    if job.validation:
+    if fed:
+        further = {split: fed[split] for split in (VALIDATION, TEST) if split in fed}
+        for split, other in further.items():
+            places[split] = [_all_of(other, sources, _target(other.manifest, job, classes), target)]
+        others = [other for split, other in further.items() if split == VALIDATION]
+    elif job.validation:
         others = [_dataset(job, folder, reporter) for folder in job.validation]
         places[VALIDATION] = [
             _all_of(other, sources, _target(other.manifest, job, classes), target) for other in others
@@ -110,6 +124,41 @@ def ratios(sources: Sequence[SourceInfo]) -> list[Fraction]:
     return out
 
 
+def _unfed(job: TrainJob, reporter: Reporter) -> Samples:
+    """The samples of a job without feeders."""
+    return WindowSamples(job.windows, reporter) if job.windows else _dataset(job, job.dataset, reporter)
+
+
+def _feeders(job: TrainJob, reporter: Reporter) -> dict[str, Feeder]:
+    """The feeders of a job by split; none where it has none.
+
+    Raises:
+        InvalidJob: that of training samples says something else of batches and order than the job.
+    """
+    if job.feeders is None:
+        return {}
+    options = job.feeders.train.options
+    for name, field in OF_THE_RUN.items():
+        ruling = getattr(job if hasattr(job, field) else job.options, field)
+        if name in options and options[name] != ruling:
+            raise InvalidJob(
+                f'feeders.train.{name} is {options[name]}, and {field} of the training {ruling}; give the latter only.'
+            )
+    specs = {split: getattr(job.feeders, split) for split in SPLITS}
+    values = job.task == 'regression'
+    return {split: make_feeder(spec, f'feeders.{split}', reporter, values) for split, spec in specs.items() if spec}
+
+
+def _fed(job: TrainJob, feeders: Mapping[str, Feeder], reporter: Reporter) -> dict[str, FeederSamples]:
+    """The samples of feeders by split."""
+    values, target = job.task == 'regression', job.options.target
+    first = Wanted(values, target, classes=not values and not job.classes)
+    other = Wanted(values, target, classes=False, statistics=False)
+    return {
+        split: samples_of(feeder, first if split == TRAIN else other, reporter) for split, feeder in feeders.items()
+    }
+
+
 def _dataset(job: TrainJob, folder: str, reporter: Reporter) -> Dataset:
     """A dataset of any kind. Where values are to be predicted, the labels of a foreign one are one more source."""
     foreign = job.task == 'regression' and is_foreign(folder)
@@ -139,11 +188,18 @@ def _all_of(other: Samples, sources: Sequence[SourceInfo], target: Target, first
             sizes = [f'{shape[1]} x {shape[0]} pixels and {shape[2]} bands' for shape in (found.shape, source.shape)]
             raise DatasetError(
                 f'{other.folder}: patches of {source.name} are of {sizes[0]} there and of {sizes[1]} in the training '
-                'samples; extract them with the same size and bands.'
+                f'samples; {_alike(other)}.'
             )
     if _size(target.info) != _size(first.info):
         raise DatasetError(f'{other.folder}: its labels have another size than those of the training samples.')
     return Piece(SampleReader(other, sources, target), np.arange(other.count))
+
+
+def _alike(other: Samples) -> str:
+    """What makes samples as large as others."""
+    if isinstance(other, FeederSamples):
+        return 'give both the same shape, and lists of any length a "length"'
+    return 'extract them with the same size and bands'
 
 
 def _size(info: LabelInfo | SourceInfo) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ from ..accuracy.calibration import Calibration
 from ..accuracy.confusion import ConfusionMatrix, Scores
 from ..accuracy.regression import PairCounts, PairMoments
 from .devices import Devices
+from .monitor import CLASS_NUMBERS, VALUE_NUMBERS
 from .splits import ValueSpread
 
-MEASURES = {'segmentation': 'mean_iou', 'classification': 'macro_f1', 'regression': 'r2'}  # that epochs are judged by
+_TOTAL = 'sums-total'
 
 
 class Outcome(abc.ABC):
@@ -52,6 +54,23 @@ class Outcome(abc.ABC):
         for array in self._arrays():
             array[...] = devices.total(array)
 
+    def gathered(self, devices: Devices) -> Outcome:
+        """The same with the sums of all processes."""
+        found = copy.deepcopy(self)
+        found.gather(devices)
+        return found
+
+    def sums(self) -> dict[str, np.ndarray]:
+        """All that there is so far, by name, for `resume`."""
+        total = np.array([self.loss, self.pixels], np.float64)
+        return {_TOTAL: total, **{f'sums-{number}': array for number, array in enumerate(self._arrays())}}
+
+    def resume(self, sums: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `sums` gave."""
+        self.loss, self.pixels = float(sums[_TOTAL][0]), int(sums[_TOTAL][1])
+        for number, array in enumerate(self._arrays()):
+            array[...] = sums[f'sums-{number}']
+
     @abc.abstractmethod
     def _arrays(self) -> list[np.ndarray]:
         """The sums that are arrays."""
@@ -78,7 +97,7 @@ class ClassOutcome(Outcome):
         calibrated: whether the network says its confidence with each class.
     """
 
-    shown = ('overall_accuracy', 'mean_iou', 'macro_f1')
+    shown = CLASS_NUMBERS
 
     def __init__(self, classes: int, calibrated: bool = False) -> None:
         super().__init__()
@@ -110,7 +129,7 @@ class ValueOutcome(Outcome):
         scattered: whether pairs of reference and prediction are counted for a plot.
     """
 
-    shown = ('rmse', 'mae', 'bias', 'r2')
+    shown = VALUE_NUMBERS
 
     def __init__(self, spread: ValueSpread, scattered: bool = False) -> None:
         super().__init__()

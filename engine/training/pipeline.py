@@ -9,7 +9,9 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from ..datasets.feeders.order import through_buffer
 from ..datasets.manifest import SourceInfo
+from ..jobs import TrainOptions
 from ..nodata import fill_invalid, valid_pixels
 from ..raster import unformat_nodata
 from .augmentation import AugmentationSpec, augment
@@ -114,6 +116,25 @@ def batch_count(samples: int, size: int) -> int:
 def shuffled(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """The samples in the order of an epoch, a function of seed and epoch alone."""
     return np.random.default_rng((seed, epoch, 0)).permutation(indices)
+
+
+def epoch_order(indices: np.ndarray, options: TrainOptions, size: int, seed: int, epoch: int) -> np.ndarray:
+    """The samples that an epoch takes, in its order, a function of seed and epoch alone.
+
+    Args:
+        options: whether and how they are shuffled, and whether only whole batches count.
+        size: of batches.
+    """
+    if options.shuffle and options.shuffle_buffer:
+        indices = through_buffer(indices, options.shuffle_buffer, np.random.default_rng((seed, epoch, 0)))
+    elif options.shuffle:
+        indices = shuffled(indices, seed, epoch)
+    return indices[: epoch_samples(len(indices), options, size)]
+
+
+def epoch_samples(count: int, options: TrainOptions, size: int) -> int:
+    """How many of so many samples an epoch takes, in batches of at most `size`."""
+    return count // size * size if options.drop_remainder else count
 
 
 def augmentation(

@@ -17,6 +17,7 @@ from .splits import Piece, Split, ValueSpread, joined
 from .targets import ClassTarget
 
 _AT_ONCE = 64  # samples read together
+_NAMED = 5  # classes that are warned of one by one
 
 
 def resolve_classes(named: Sequence[ClassDef], manifest: Manifest, labels: LabelInfo) -> tuple[ClassDef, ...]:
@@ -252,7 +253,16 @@ def _require_two_classes(pixels: np.ndarray, classes: Sequence[ClassDef], counts
 def _warn_of_missing(found: Mapping[str, Split], classes: Sequence[ClassDef], reporter: Reporter) -> None:
     """Warn of classes without pixels: in all of the dataset, or in the training split."""
     everywhere = np.sum([split.pixels for split in found.values()], 0)
-    for definition, everything, train in zip(classes, everywhere, found[SPLITS[0]].pixels):
-        if not train:
-            where = 'no label has it' if not everything else 'no label of the training split has it'
-            reporter.warn(f'Class {definition.value} ({definition.name}): {where}, so it cannot be learnt.')
+    missing = found[SPLITS[0]].pixels == 0
+    for lacking, where in (
+        (missing & (everywhere == 0), 'no label has'),
+        (missing & (everywhere > 0), 'no label of the training split has'),
+    ):
+        names = [f'{classes[number].value} ({classes[number].name})' for number in np.flatnonzero(lacking)]
+        if len(names) > _NAMED:
+            reporter.warn(
+                f'{len(names)} of {len(classes)} classes, such as {names[0]}: {where} them; they are not learnt.'
+            )
+        else:
+            for name in names:
+                reporter.warn(f'Class {name}: {where} it, so it cannot be learnt.')

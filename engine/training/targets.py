@@ -19,7 +19,7 @@ LABELS = ('values', 'labels', 'label')  # what a source is called that holds val
 
 
 class Samples(Protocol):
-    """Where samples are read from: a `datasets.reader.Dataset`, or windows of rasters."""
+    """Where samples are read from: a `datasets.reader.Dataset`, windows of rasters, or a feeder."""
 
     @property
     def folder(self) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import InvalidJob, ModelError
 from ..events import Reporter
+from ..jobs import TrainOptions
 from ..model_package.card import ModelCard
 from ..model_package.package import open_package
 from .opening import Material
@@ -35,6 +38,7 @@ class Transfer:
         adapted: taken over with other bands or classes.
         mismatched: of another shape, so they begin anew.
         skipped: that the other model lacks.
+        excluded: that were not to be taken over.
         unused: of the other model, that this one lacks.
     """
 
@@ -42,6 +46,7 @@ class Transfer:
     adapted: list[str] = dataclasses.field(default_factory=list)
     mismatched: list[str] = dataclasses.field(default_factory=list)
     skipped: list[str] = dataclasses.field(default_factory=list)
+    excluded: list[str] = dataclasses.field(default_factory=list)
     unused: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -50,18 +55,24 @@ class Transfer:
         return [name for name in (*self.loaded, *self.adapted) if name != 'logits']
 
 
-def warm_start(path: str, model: keras.Model, material: Material, reporter: Reporter) -> Transfer:
+def warm_start(
+    path: str, model: keras.Model, material: Material, options: TrainOptions, reporter: Reporter
+) -> Transfer:
     """Take over what fits of the weights of a model package: layers by name; the first ones band by band, where the
     mean over all bands stands in for those that are new; the last one class by class.
 
     Args:
-        path: of the package.
+        path: of the package, or of a run folder with a package ``best`` in it.
         model: the untrained network.
+        options: which layers take over weights.
 
     Raises:
+        InvalidJob: no layer is to take over weights.
         ModelError: it is no package with a Keras model, or no layer of it fits.
     """
-    with open_package(path) as package:
+    begins = _chosen(layers_of(model), options)
+    best = os.path.join(path, 'best')
+    with open_package(best if os.path.isfile(os.path.join(best, 'item.json')) else path) as package:
         card = package.card
         try:
             other = keras.saving.load_model(package.keras, compile=False, safe_mode=True)
@@ -70,7 +81,7 @@ def warm_start(path: str, model: keras.Model, material: Material, reporter: Repo
                 f'{path}: its Keras model cannot be loaded to start from ({_first_line(error)}). Give a package that '
                 '"Train a model" wrote.'
             ) from error
-    done = _transfer(model, other, card, material)
+    done = _transfer(model, other, card, material, begins)
     if not done.known:
         raise ModelError(
             f'{path}: no layer of it fits this network; it was made with {card.architecture or "another"}.'
@@ -80,6 +91,7 @@ def warm_start(path: str, model: keras.Model, material: Material, reporter: Repo
         ('taken over with other bands or classes', done.adapted),
         ('of another shape, and begun anew', done.mismatched),
         ('not in that model, and begun anew', done.skipped),
+        ('not to be taken over, and begun anew', done.excluded),
         ('of that model not in this network', done.unused),
     ):
         if names:
@@ -87,7 +99,28 @@ def warm_start(path: str, model: keras.Model, material: Material, reporter: Repo
     return done
 
 
-def _transfer(model: keras.Model, other: keras.Model, card: ModelCard, material: Material) -> Transfer:
+def _chosen(layers: Sequence[keras.layers.Layer], options: TrainOptions) -> set[str]:
+    """Names of the layers that take over weights.
+
+    Raises:
+        InvalidJob: there is none.
+    """
+    names = [layer.name for layer in layers if layer.weights]
+    include, exclude = options.warm_start_include, options.warm_start_exclude
+    wanted = [name for name in names if not include or any(re.match(pattern, name) for pattern in include)]
+    found = {name for name in wanted if not any(re.match(pattern, name) for pattern in exclude)}
+    if not found:
+        setting = 'warm_start_exclude' if wanted else 'warm_start_include'
+        raise InvalidJob(
+            f'{setting} {list(exclude if wanted else include)}: leaves no layer that could take over weights; the '
+            f'layers are {", ".join(names)}.'
+        )
+    return found
+
+
+def _transfer(
+    model: keras.Model, other: keras.Model, card: ModelCard, material: Material, chosen: set[str]
+) -> Transfer:
     theirs = {layer.name: layer for layer in layers_of(other) if layer.weights}
     bands = {source.name: source.bands for source in material.sources}
     old_bands = {item.name: item.bands for item in card.inputs}
@@ -98,6 +131,9 @@ def _transfer(model: keras.Model, other: keras.Model, card: ModelCard, material:
         if not layer.weights:
             continue
         source = theirs.pop(layer.name, None)
+        if layer.name not in chosen:
+            done.excluded.append(layer.name)
+            continue
         if source is None:
             done.skipped.append(layer.name)
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from pathlib import Path
 
@@ -12,6 +13,8 @@ pytest.importorskip('qgis.core')
 
 import qgis.core as qgis_core
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingParameterEnum
+
+from quadrat.engine.jobs import MONITOR_MODES, OPTIMIZERS, SCHEDULES, TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +61,8 @@ FROZEN = {
     'mapdeepfeatures': f'{SERVING} CLASSIFIER OUTPUT CONFIDENCE PROBABILITIES',
     'describemodel': 'MODEL REPORT JSON RECEPTIVE_FIELD STRIDE',
     'evaluatemodel': f'{SOURCES} MODEL DATASET SPLIT REPORT TABLE SCORE',
+    'runexperiment': 'FILE OVERRIDES OUTPUT',
+    'selftest': 'OUTPUT',
     'installengine': 'CACHE WHEELS GPU',
     'checkengine': 'REPORT',
     'opentensorboard': 'FOLDER SECONDS URL',
@@ -72,21 +77,31 @@ ADDED = {
     'convertdataset': 'SAMPLES_PER_SHARD COMPRESSION LABELS COUNT',
     'inspectdataset': 'CHECK PATCHES SEED COUNT',
     'servemodel': f'{SERVING_ADDED} MARGIN OUTPUT_FOLDER RASTERS',
-    'trainvectorclassifier': 'CLASSES STATISTICS ACCURACY KAPPA',
-    'traindeepfeatures': f'{SERVING_ADDED} STATISTICS ACCURACY KAPPA',
+    'trainvectorclassifier': 'CLASSES STATISTICS ACCURACY KAPPA CONFIGURATION',
+    'traindeepfeatures': f'{SERVING_ADDED} STATISTICS ACCURACY KAPPA CONFIGURATION',
     'mapdeepfeatures': SERVING_ADDED,
-    'trainsavedmodel': 'VALIDATION_SOURCES',
+    'trainsavedmodel': 'VALIDATION_SOURCES CONFIGURATION',
     'evaluatemodel': f'{PLACEHOLDERS} {RECEPTIVE_FIELDS} REFERENCE REFERENCE_NODATA LABEL_POLYGONS CLASS_FIELD OUTSIDE '
     'ALL_TOUCHED POINTS LABEL_FIELD MASK_LAYER CLASSES OUTPUT_NAME TARGET USER_PLACEHOLDERS TAGS SIGNATURE BATCH_SIZE '
     'RUNTIME DEVICE NODATA_POLICY NODATA_POLICY_2 NODATA_POLICY_3 NODATA_POLICY_4',
     'trainmodel': f'{PATCH_SIZES} POINTS SPLIT_FIELD LABEL_FIELD LABEL_RASTER LABEL_POLYGONS CLASS_FIELD OUTSIDE '
     'ALL_TOUCHED LABEL_NODATA BORDER NODATA_POLICY NODATA_POLICY_2 NODATA_POLICY_3 NODATA_POLICY_4 VALIDATION_DATASET '
-    'VALIDATION_SHARE',
+    'VALIDATION_SHARE CONFIGURATION',
+    'runexperiment': 'TRUSTED RESTART BEST BEST_EPOCH BEST_SCORE REPORT',
+    'selftest': 'SCORE REPORT',
     'installengine': 'PYTHON',
     'checkengine': 'PYTHON',
 }
 # Those that have all of it.
-COMPLETE = ('servemodel', 'evaluatemodel', 'trainvectorclassifier', 'traindeepfeatures', 'mapdeepfeatures')
+COMPLETE = (
+    'servemodel',
+    'evaluatemodel',
+    'trainvectorclassifier',
+    'traindeepfeatures',
+    'mapdeepfeatures',
+    'runexperiment',
+    'selftest',
+)
 # Nothing else may ever be required: everything has a working default.
 REQUIRED = {
     'demoscene': 'OUTPUT',
@@ -108,6 +123,8 @@ REQUIRED = {
     'mapdeepfeatures': 'MODEL CLASSIFIER',
     'describemodel': 'MODEL',
     'evaluatemodel': 'MODEL',
+    'runexperiment': 'FILE',
+    'selftest': 'OUTPUT',
     'installengine': '',
     'checkengine': '',
     'opentensorboard': 'FOLDER',
@@ -164,6 +181,17 @@ def test_parameters(algorithms, name):
         if not definition.flags() & optional and definition.defaultValue() is None
     ]
     assert set(required) <= set(REQUIRED[name].split())
+
+
+def test_every_option_of_a_training_is_explained(algorithms):
+    """Each has its default in the list, and is told about after it."""
+    text = algorithms['trainmodel'].parameterDefinition('OPTIONS').help()
+    defaults, _, explained = text.partition('. filters, depth and dropout: ')
+    for field in dataclasses.fields(TrainOptions):
+        assert f'{field.name} ' in defaults, field.name
+        assert re.search(rf'\b{field.name}\b', f'filters, depth, dropout: {explained}'), field.name
+    for name in (*SCHEDULES, *OPTIMIZERS, *MONITOR_MODES):
+        assert f'"{name}"' in explained, name
 
 
 def test_enumerations_are_scoped():

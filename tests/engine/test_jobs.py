@@ -16,6 +16,8 @@ from quadrat.engine.jobs import (
     DescribeJob,
     EvaluateJob,
     ExtractPatchesJob,
+    Feeders,
+    FeederSpec,
     InspectDatasetJob,
     LabelPolygons,
     LabelRaster,
@@ -23,11 +25,13 @@ from quadrat.engine.jobs import (
     MapDeepFeaturesJob,
     MergeDatasetsJob,
     PolygonStatisticsJob,
+    RunExperimentJob,
     SampledImage,
     SampleLabelImageJob,
     SampleValuesJob,
     SelectPatchesJob,
     SelectSamplesJob,
+    SelfTestJob,
     ServeJob,
     SourceSpec,
     SplitSamplesJob,
@@ -78,6 +82,9 @@ JOBS = [
     DescribeJob('package', json='model.json'),
     EvaluateJob('package', 'dataset', 'all', target='nir', table='t.csv'),
     EvaluateJob('package', sources=(SOURCE,), points=VectorSpec('p.gpkg'), label_field='class', report='r.html'),
+    TrainJob('', 'package', feeders=Feeders(FeederSpec('Dataset', {'folder': 'a'}), test=FeederSpec('Dataset'))),
+    RunExperimentJob('run.yaml', 'run', ('train.epochs=3', '~train.patience'), ('nets',), True),
+    SelfTestJob('test'),
     CheckEngineJob(),
 ]
 
@@ -90,6 +97,9 @@ def test_jobs_survive_json(job):
 
 
 def test_inputs_and_outputs():
+    files = FeederSpec('TFRecordExamplesFeeder', {'file_patterns': ['a/*', 'b'], 'batch_size': 3})
+    table = FeederSpec('MemorySamplesFeeder', {'csv': 'c.csv'})
+    assert TrainJob('', 'package', feeders=Feeders(files, table)).inputs() == ('a/*', 'b', 'c.csv')
     assert EXTRACT.inputs() == ('/data/a b.tif', 'ä.vrt', 'pan.tif', 'points.gpkg', 'truth.tif', 'polygons.gpkg')
     assert EXTRACT.outputs() == {'OUTPUT': 'dataset', 'ACCEPTED': 'accepted.gpkg', 'REJECTED': ''}
     for job in JOBS:

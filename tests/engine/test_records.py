@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from quadrat.engine import records, registry
 from quadrat.engine.errors import EngineError, InputMissing, InputUnreadable
 from quadrat.engine.events import Log, Reporter, Warn
 from quadrat.engine.jobs import DemoSceneJob, DescribeJob, SelectPatchesJob, dumps
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(monkeypatch, job, work):
@@ -117,42 +114,9 @@ def test_fingerprints(tmp_path):
     assert 'sha256' not in records.fingerprint(str(tmp_path / 'large'))
 
 
-def test_the_command_line_does_it_again(tmp_path):
-    """Through ``python -m quadrat``, from another folder, with relative paths."""
-    variables = {**os.environ, 'PYTHONPATH': str(_site(tmp_path))}
-    (tmp_path / 'job.json').write_text(dumps(DemoSceneJob('scene', 64, 3)))
-
-    def quadrat(*arguments, folder):
-        return subprocess.run(
-            [sys.executable, '-m', 'quadrat', *arguments], cwd=folder, env=variables, capture_output=True, text=True
-        )
-
-    first = quadrat('run', 'job.json', folder=tmp_path)
-    assert first.returncode == 0, first.stderr
-    assert Path(tmp_path, json.loads(first.stdout)['OUTPUT']) == tmp_path / 'scene'
-    pixels = (tmp_path / 'scene' / 'ms.tif').read_bytes()
-    os.rename(tmp_path / 'scene', tmp_path / 'before')
-    (tmp_path / 'elsewhere').mkdir()
-    again = quadrat('run', str(tmp_path / 'scene.json'), folder=tmp_path / 'elsewhere')
-    assert again.returncode == 0, again.stderr
-    assert (tmp_path / 'scene' / 'ms.tif').read_bytes() == pixels
-
-    wrong = quadrat('run', 'none.json', folder=tmp_path)
-    assert wrong.returncode == 1
-    assert wrong.stderr.strip() == 'Error: none.json: no such file.'
-
-
 def test_reporters_keep_what_was_resolved():
     heard = []
     reporter = Reporter(heard.append)
     reporter.resolve('tile_size', 256)
     assert reporter.resolved == {'tile_size': 256}
     assert heard == [Log('tile_size: 256', detail=True)]
-
-
-def _site(folder: Path) -> Path:
-    """A folder from which the checkout is importable as `quadrat`."""
-    site = folder / 'site'
-    site.mkdir()
-    (site / 'quadrat').symlink_to(ROOT)
-    return site

@@ -126,6 +126,8 @@ def test_packages_that_do_not_exist():
     here = f'tensorflow-cpu<2.22,>=2.16 for Python {sys.version_info[0]}.{sys.version_info[1]}'
     assert f'no package {here}' in str(pip.explain(output, pip.Options()))
     assert f'/wheels: no wheel of {here}' in str(pip.explain(output, pip.Options(wheels='/wheels')))
+    output = ['ERROR: No matching distribution found for setuptools>=40.8.0']
+    assert '/wheels: holds packages as source' in str(pip.explain(output, pip.Options(wheels='/wheels')))
 
 
 def fake_python(path: Path, body: str) -> str:
@@ -226,7 +228,7 @@ def test_the_way_of_a_user(profile_factory, qgis_process, tmp_path_factory):
 
     wheels = tmp_path_factory.mktemp('wheels')
     subprocess.run(
-        [environment.python_in(folder), '-m', 'pip', 'download', '-q', '-d', wheels, '-r', environment.REQUIREMENTS],
+        [environment.python_in(folder), '-m', 'pip', 'wheel', '-q', '-w', wheels, '-r', environment.REQUIREMENTS],
         check=True,
         stderr=subprocess.DEVNULL,
     )

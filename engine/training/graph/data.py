@@ -46,8 +46,6 @@ def open_data(job: TrainSavedModelJob, reporter: Reporter) -> Data:
         InvalidJob: sources and placeholders contradict one another.
         DatasetError, NoSamples, InputMissing, InputUnreadable, BandMismatch: there are no such samples.
     """
-    if bool(job.dataset) == bool(job.sources):
-        raise InvalidJob('Give either DATASET or INPUT, the patches-images.')
     return _of_dataset(job, reporter) if job.dataset else _of_images(job)
 
 

@@ -10,10 +10,11 @@ from ...bundles.folder import BundleFolder
 from ...errors import InvalidJob
 from ...events import Reporter
 from ...folder import write_whole
-from ...jobs import VALIDATION_MODES, TrainSavedModelJob
+from ...jobs import TrainSavedModelJob
 from ...reports.html import require_report_place
 from ...runtimes.placeholders import parse
 from ...runtimes.savedmodel import SERVING
+from .checks import check_job
 from .data import TRAINING, VALIDATION, Data, load, open_data
 from .report import graph_report
 from .scoring import ClassTally
@@ -90,24 +91,12 @@ def _write_others(
 
 
 def _check(job: TrainSavedModelJob) -> None:
-    """Raise `InvalidJob` for what cannot work with any model."""
-    validation = job.validation
-    if validation.mode not in VALIDATION_MODES:
-        raise InvalidJob(f'VALIDATION_MODE {validation.mode!r}: unknown; known are {", ".join(VALIDATION_MODES)}.')
-    for name, number, least in (
-        ('EPOCHS', job.epochs, 1),
-        ('BATCH_SIZE', job.batch_size, 1),
-        ('SEED', job.seed, 0),
-        ('VALIDATION_STEP', validation.step, 1),
-    ):
-        if number < least:
-            raise InvalidJob(f'{name} {number}: must be {least} or more.')
-    if job.confusion and validation.mode != 'class':
-        raise InvalidJob('CONFUSION: a confusion matrix is made with VALIDATION_MODE class.')
+    """Raise an error for what cannot work with any model."""
+    check_job(job)
     for path in filter(None, (job.report, job.confusion)):
         require_report_place(path)
     parse(job.user_placeholders)
-    parse(validation.user_placeholders)
+    parse(job.validation.user_placeholders)
 
 
 def _course(subject: Subject, session: GraphSession, data: Data, reporter: Reporter) -> Course:

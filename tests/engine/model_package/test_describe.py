@@ -55,6 +55,16 @@ def test_what_the_graph_says(folder, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['d.json', 'r.html']
 
 
+def test_what_it_was_trained_on(folder, tmp_path):
+    copy, trained = tmp_path / 'copy', {'folder': '/data/wald', 'fingerprint': 'f00d' * 16}
+    shutil.copytree(folder, copy)
+    (copy / 'training.json').write_text(json.dumps({'dataset': trained}))
+    _, found, said, _ = description(copy, tmp_path)
+    assert found['training']['dataset'] == trained and f'Trained on /data/wald: fingerprint {"f00d" * 16}' in said
+    page = (tmp_path / 'r.html').read_text()
+    assert '/data/wald' in page and 'f00d' * 16 in page
+
+
 def test_without_the_keras_file_it_is_measured(folder, tmp_path):
     copy = tmp_path / 'copy'
     shutil.copytree(folder, copy)

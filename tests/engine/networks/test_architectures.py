@@ -76,6 +76,10 @@ CASES = {
         ((32, 32), (30, 17)),
         True,
     ),
+    'dense': Case('dense', (source(), source('height', 1)), CLASSES, {'hidden_neurons': 8}, ((16, 16), (3, 5))),
+    'dense patches': Case(
+        'dense', (source(size=5),), PATCHES, {'hidden_neurons': 8, 'hidden_layers': 2}, ((5, 5),), True
+    ),
 }
 
 
@@ -100,7 +104,7 @@ def test_shapes_and_names(name, models):
     for rows, cols in case.sizes:
         (key, values), *rest = model(fed(case.images(rows, cols))).items()
         assert key == ('values' if case.head.regression else 'probabilities') and not rest
-        ends = (rows, cols) if case.head.per_pixel else (1, 1) if case.architecture == 'patchcnn' else ()
+        ends = (rows, cols) if case.head.per_pixel else (1, 1) if case.architecture in ('patchcnn', 'dense') else ()
         assert values.shape == (4, *ends, case.head.channels) and values.dtype == tf.float32
         if not case.head.regression:
             assert np.allclose(values.numpy().sum(-1), 1, atol=1e-5)
@@ -186,6 +190,7 @@ def measured(model, case):
         ('twobranch finer', None),
         ('temporal', {'image': ((1,) * 4, 1)}),
         ('encoder', {'image': ((14, 14, 17, 17), 4)}),
+        ('dense', {'image': ((0,) * 4, 1), 'height': ((0,) * 4, 1)}),
     ],
 )
 def test_the_field_of_the_graph_is_the_one_that_is_measured(name, expected, models):

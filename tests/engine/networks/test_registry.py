@@ -63,6 +63,8 @@ def test_patches_that_cannot_be_halved_so_often():
     unknown = dataclasses.replace(IMAGE, patch_size=(0, 0))
     check('unet', [unknown], PIXELS, {'depth': 7})
     refused('one size, which is not known', 'patchcnn', [unknown], PATCHES)
+    refused('dense is made for patches of one size', 'dense', [unknown], PATCHES)
+    check('dense', [unknown], PIXELS, {})
 
 
 def test_sources_that_do_not_fit():

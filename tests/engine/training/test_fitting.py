@@ -16,6 +16,7 @@ from quadrat.engine.errors import InvalidJob, ModelError, TrainingDiverged
 from quadrat.engine.events import Log, Reporter, Warn
 from quadrat.engine.jobs import ClassDef, TrainJob, TrainOptions
 from quadrat.engine.model_package.package import open_package
+from quadrat.engine.training.checks import check_job
 from quadrat.engine.training.history import history_table
 from quadrat.engine.training.opening import open_material
 from quadrat.engine.training.schedule import Schedule
@@ -49,6 +50,53 @@ def test_schedules():
     plateau = Schedule('plateau', 0.1, 100, 0.0, 2, 0.5)
     scores = [0.1, 0.2, 0.2, 0.1, 0.3, 0.2, 0.1, 0.0, 0.0]
     assert [plateau.rate(50, scores[:n]) for n in range(10)] == [0.1] * 4 + [0.05] * 3 + [0.025] * 2 + [0.0125]
+
+
+def rates(peak: float, **options) -> list[float]:
+    """Of five epochs of four steps each."""
+    schedule = Schedule.of(TrainOptions(**{'warm_up': 0.0, **options}), peak, 4, 5)
+    return [schedule.rate(step) for step in range(20)]
+
+
+def test_schedules_by_steps_and_epochs():
+    stairs = rates(0.8, schedule='exponential', decay_rate=0.5)
+    assert stairs == [0.8] * 4 + [0.4] * 4 + [0.2] * 4 + [0.1] * 4 + [0.05] * 4
+    curve = rates(0.8, schedule='exponential', decay_rate=0.25, schedule_steps=2, staircase=False)
+    assert curve == pytest.approx([0.8 * 0.5**step for step in range(20)])
+    pieces = rates(1.0, schedule='piecewise', piecewise='0.1:1:0.02:3:0.003')
+    assert pieces == [0.1] * 4 + [0.02] * 8 + [0.003] * 8
+    cycles = rates(0.9, schedule='cyclical', minimum_rate=0.1, schedule_steps=10)
+    assert cycles[:10] == cycles[10:] and cycles[0] == 0.9 and cycles[5] == pytest.approx(0.5)
+    assert (
+        cycles[9] == pytest.approx(0.1 + 0.4 * (1 + np.cos(0.9 * np.pi))) and sorted(cycles[:10])[::-1] == cycles[:10]
+    )
+    warm = rates(0.8, schedule='exponential', decay_rate=0.5, warm_up=0.15)
+    assert warm == pytest.approx([0.2, 0.4, 0.6, *stairs[3:]])
+
+
+@pytest.mark.parametrize(
+    ('options', 'what'),
+    [
+        ({'schedule': 'piecewise'}, 'piecewise'),
+        ({'schedule': 'piecewise', 'piecewise': '0.1:5'}, 'piecewise'),
+        ({'schedule': 'piecewise', 'piecewise': '0.1:5:0.01:5:0.001'}, 'piecewise'),
+        ({'schedule': 'piecewise', 'piecewise': '0.1:a:0.01'}, 'piecewise'),
+        ({'piecewise': '0.1:5:0.01'}, 'schedule piecewise'),
+        ({'schedule': 'cyclical', 'minimum_rate': 0.01}, 'minimum_rate'),
+        ({'schedule': 'exponential', 'decay_rate': 0.0}, 'decay_rate'),
+        ({'schedule_steps': -1}, 'schedule_steps'),
+        ({'save_checkpoint_steps': 5, 'save_checkpoint_secs': 5.0}, 'save_checkpoint_secs'),
+        ({'monitor_mode': 'up'}, 'monitor_mode'),
+        ({'validation_epochs': -1}, 'validation_epochs'),
+        ({'shuffle': False, 'shuffle_buffer': 5}, 'shuffle_buffer'),
+        ({'warm_start_include': ('(',)}, 'warm_start_include'),
+        ({'warm_start_exclude': ('head',)}, 'WARM_START'),
+        ({'device': 'gpu'}, 'device'),
+    ],
+)
+def test_contradictions_are_refused(options, what):
+    with pytest.raises(InvalidJob, match=what):
+        check_job(TrainJob('data', 'out', learning_rate=0.01, options=TrainOptions(**options)))
 
 
 @pytest.mark.parametrize(
@@ -115,6 +163,15 @@ def test_starting_from_a_model(dataset, known, make_scene, make_dataset, tmp_pat
         assert np.array_equal(new[..., 1:], old[..., [0, 2]]) and not np.array_equal(new[..., 0], old[..., 1])
     assert training.transfer['adapted'] == ['down1a_conv', 'logits'] and not training.transfer['mismatched']
 
+    chosen = dataclasses.replace(SMALL, warm_start_include=('down', 'up1'), warm_start_exclude=('.*_norm',))
+    training = begin(dataclasses.replace(job, dataset=other, options=chosen))
+    taken = [*training.transfer['loaded'], *training.transfer['adapted']]
+    assert 'down1a_conv' in taken and 'down1a_norm' in training.transfer['excluded']
+    assert all(name.startswith(('down', 'up1')) and not name.endswith('_norm') for name in taken)
+    assert {'logits', 'bottoma_conv'} <= set(training.transfer['excluded'])
+    with pytest.raises(InvalidJob, match=r'warm_start_include.*leaves no layer.*down1a_conv'):
+        begin(dataclasses.replace(job, options=dataclasses.replace(SMALL, warm_start_include=('head',))))
+
     wide = begin(dataclasses.replace(job, options=dataclasses.replace(SMALL, filters=4, depth=2)))
     assert 'up2_transpose' in wide.transfer['skipped'] and 'bottoma_conv' in wide.transfer['mismatched']
     with pytest.raises(ModelError, match='no layer of it fits'):
@@ -164,7 +221,7 @@ def test_bad_options_are_refused_in_one_line(dataset, tmp_path):
         ({}, {'strategy': 'workers'}, 'TF_CONFIG'),
         ({}, {'target': 'source1'}, 'only regression'),
         ({'validation_share': 1.5}, {}, 'VALIDATION_SHARE'),
-        ({'dataset': ''}, {}, 'give one of the two'),
+        ({'dataset': ''}, {}, 'give one of them'),
         ({'architecture': 'patchcnn'}, {}, 'a label for the whole patch'),
     ):
         job = TrainJob(**{'dataset': dataset, 'output': str(tmp_path / 'a'), **fields}, options=TrainOptions(**options))

@@ -8,7 +8,8 @@ import pytest
 from quadrat.engine.datasets.manifest import LabelInfo
 from quadrat.engine.datasets.reader import Dataset
 from quadrat.engine.errors import DatasetError
-from quadrat.engine.training.pipeline import SampleReader, batch_count, batches, shuffled
+from quadrat.engine.jobs import TrainOptions
+from quadrat.engine.training.pipeline import SampleReader, batch_count, batches, epoch_order, shuffled
 from quadrat.engine.training.targets import ClassTarget, LabelCodes
 
 
@@ -76,3 +77,19 @@ def test_a_damaged_shard_is_named_and_reading_can_be_left_early(make_scene, make
     (tmp_path / 'd/labels-00000.npy').unlink()
     with pytest.raises(DatasetError, match='labels-00000'):
         list(batches(reader, np.arange(40), 4))
+
+
+def test_orders_of_an_epoch():
+    indices = np.arange(100, 133)
+    assert np.array_equal(epoch_order(indices, TrainOptions(), 8, 5, 2), shuffled(indices, 5, 2))
+    whole = epoch_order(indices, TrainOptions(shuffle=False, drop_remainder=True), 8, 5, 2)
+    assert np.array_equal(whole, indices[:32])
+    assert len(epoch_order(indices, TrainOptions(drop_remainder=True), 34, 5, 2)) == 0
+    options = TrainOptions(shuffle_buffer=4)
+    order = epoch_order(indices, options, 8, 5, 2)
+    assert sorted(order) == indices.tolist() and np.array_equal(order, epoch_order(indices, options, 8, 5, 2))
+    assert not np.array_equal(order, epoch_order(indices, options, 8, 5, 3))
+    assert (order - indices <= 3).all() and (
+        order[:10] != indices[:10]
+    ).any()  # nothing comes before it is in the buffer
+    assert sorted(epoch_order(indices, TrainOptions(shuffle_buffer=99), 8, 5, 2)) == indices.tolist()

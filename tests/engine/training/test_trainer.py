@@ -69,6 +69,7 @@ def test_it_learns_and_says_so(trained):
     assert values['BEST_SCORE'] > 0.8 and record['results']['test']['mean_iou'] > 0.8
     assert len(record['history']) == 12 and record['best'] == {
         'epoch': values['BEST_EPOCH'],
+        'step': 5 * values['BEST_EPOCH'],
         'score': values['BEST_SCORE'],
         'measure': 'mean_iou',
         'split': 'validation',
@@ -167,8 +168,11 @@ def test_without_validation_the_last_weights_are_kept_with_a_warning(make_scene,
     images, labels = make_scene(12, 8, 3)
     labels[8:] = 255  # a validation split without any label is none
     data = make_dataset(tmp_path / 'd', images, labels, ['train'] * 8 + ['validation'] * 4)
-    values, events = train(data, tmp_path / 'a')
-    assert any('validation' in event.text for event in events if isinstance(event, Warn))
+    options = TrainOptions(filters=4, depth=1, validation_steps=3, patience=1)
+    values, events = train(data, tmp_path / 'a', options=options)
+    told = [event.text for event in events if isinstance(event, Warn)]
+    assert any('split "validation"' in text for text in told)
+    assert any(text.startswith('validation_steps, patience: without effect') for text in told)
     assert values['BEST_EPOCH'] == 2 and 0 <= values['BEST_SCORE'] <= 1
     assert list(json.loads((tmp_path / 'a/training.json').read_text())['results']) == ['train']
     with open_package(str(tmp_path / 'a')) as package:
@@ -198,7 +202,7 @@ def test_a_background_declared_as_no_data(make_scene, make_dataset, tmp_path):
 
 
 @pytest.mark.parametrize('text', ['Counting labels', 'Epoch 1 of', 'Epoch 2 of', 'Writing the model'])
-def test_cancel_leaves_the_state_after_the_last_epoch_and_nothing_else(dataset, tmp_path, text):
+def test_cancel_leaves_the_state_as_it_is_and_nothing_else(dataset, tmp_path, text):
     stop = threading.Event()
     seen = []
 
@@ -213,7 +217,7 @@ def test_cancel_leaves_the_state_after_the_last_epoch_and_nothing_else(dataset, 
         train_model(TrainJob(dataset, str(tmp_path / 'a'), epochs=2, batch_size=8, options=SMALL), reporter)
     assert isinstance(seen[-1], Progress)  # nothing more was done
     left = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob('*')) if path.is_file()]
-    kept = ['a.part/checkpoint/state.npz'] if text in ('Epoch 2 of', 'Writing the model') else []
+    kept = ['a.part/checkpoint/state.npz'] if text != 'Counting labels' else []
     assert [name for name in left if 'best-' not in name] == kept and bool(os.listdir(tmp_path)) == bool(kept)
 
 
