@@ -52,6 +52,7 @@ def main() -> None:
         (folder / 'quadrat').symlink_to(ROOT)
         (folder / 'run.yaml').write_text(RUN)
         (folder / 'base.yaml').write_text(BASE)
+        (folder / 'empty.tfrecord').touch()
         commands = {BARE: ['-c', 'pass'], **{f'quadrat {text}': ['-m', 'quadrat', *text.split()] for text in COMMANDS}}
         show(take_turns(commands, folder, options.repeats))
         if options.imports:

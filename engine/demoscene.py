@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InvalidJob
+from .errors import InvalidJob, write_error
 from .events import Reporter
 from .folder import OutputFolder
-from .gdalio import gdal, gdal_type, ogr, osr, write_error
+from .gdalio import gdal, gdal_type, ogr, osr
 from .jobs import ClassDef, DemoSceneJob
 from .landscape import BUILDING, FIELD, FOREST, ROAD, SLIVER, WATER, Landscape
 from .maps.classes import qml

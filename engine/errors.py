@@ -6,6 +6,8 @@ is for programs and does not change. Anything that is not an `EngineError` is a 
 
 from __future__ import annotations
 
+import os
+
 
 class EngineError(Exception):
     """Something went wrong that the user can act on. The message is one line: what, where, what to do."""
@@ -141,3 +143,20 @@ class ConfigurationError(EngineError):
         self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         count = f'{len(self.faults)} faults: ' if len(self.faults) > 1 else ''
         super().__init__(count + ' | '.join(self.faults))
+
+
+def write_error(path: str, error: Exception) -> EngineError:
+    """The engine's error for a failed write: a full disk, or a place where nothing can be written."""
+    folder = os.path.dirname(os.path.abspath(path)) or '.'
+    text = str(error)
+    try:
+        disk = os.statvfs(folder) if hasattr(os, 'statvfs') else None
+        # File systems without blocks of their own, such as /proc, are not full.
+        free = disk.f_bavail * disk.f_frsize if disk and disk.f_blocks else None
+    except OSError:
+        free = None
+    if 'No space left' in text or getattr(error, 'errno', None) == 28 or (free is not None and free < 1 << 20):
+        return DiskFull(f'{path}: the disk is full. Free some space or choose another place for the output.')
+    if 'File too large' in text or getattr(error, 'errno', None) == 27:
+        return DiskFull(f'{path}: the file may not grow any larger there ({text}). Choose another place.')
+    return OutputRefused(f'{path}: cannot be written ({text}). Choose another place for the output.')

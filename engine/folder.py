@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
-from .errors import EngineError, OutputRefused
-from .gdalio import write_error
+from .errors import EngineError, OutputRefused, write_error
+
+_PASSING = re.compile(r'\.DS_Store|\.directory|desktop\.ini|Thumbs\.db|\.~lock\..*#|~\$.*', re.IGNORECASE)
 
 
 class OutputFolder:
@@ -74,7 +76,7 @@ class OutputFolder:
         """Raise `OutputRefused` where something that is not ours would be replaced."""
         if os.path.lexists(self.output) and not os.path.isdir(self.output):
             raise OutputRefused(f'{self.output}: this is a file; a {self._what} is a folder. Give another name.')
-        if _names(self.output):
+        if names_in(self.output):
             try:
                 self._recognise(self.output)
             except EngineError as error:
@@ -82,7 +84,7 @@ class OutputFolder:
                     f'{self.output}: the folder is not empty and holds no Quadrat {self._what}. Give another one.'
                 ) from error
         for folder in (self.output, self.part, self.output + '.old'):
-            foreign = [name for name in _names(folder) if not self._belongs(name)]
+            foreign = [name for name in names_in(folder) if not self._belongs(name)]
             if foreign:
                 raise OutputRefused(
                     f'{folder}: would be replaced, but holds {foreign[0]}, which is no part of a {self._what}. Move it '
@@ -120,7 +122,26 @@ def write_together(contents: Mapping[str, str | bytes]) -> None:
                 os.remove(part)
 
 
-def _names(folder: str) -> list[str]:
+def final_name(name: str) -> str:
+    """The name of what is being written, or replaced, under another one."""
+    return name.removesuffix('.part').removesuffix('.old')
+
+
+def require_file_place(path: str) -> None:
+    """Raise `OutputRefused` before long work where no file of this name could be written at its end."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise OutputRefused(f'{path}: this is a folder, and a file is to be written. Give another name.')
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise OutputRefused(f'{path}: there is no folder {folder} that can be written to. Choose another place.')
+
+
+def is_passing(name: str) -> bool:
+    """Whether desktops and office programs leave files of this name where people look: icons, and locks."""
+    return _PASSING.fullmatch(name) is not None
+
+
+def names_in(folder: str) -> list[str]:
     """What lies in a folder, if it exists."""
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 

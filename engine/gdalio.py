@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 from osgeo import gdal, ogr, osr
 
-from .errors import DiskFull, EngineError, InputMissing, InputUnreadable, OutputRefused
+from .errors import InputMissing, InputUnreadable
 
-__all__ = ['config', 'dtype_of', 'gdal', 'gdal_type', 'ogr', 'open_raster', 'osr', 'same_crs', 'write_error']
+__all__ = ['config', 'dtype_of', 'gdal', 'gdal_type', 'ogr', 'open_raster', 'osr', 'same_crs']
 
 gdal.UseExceptions()
 ogr.UseExceptions()
@@ -110,20 +110,3 @@ def same_crs(a: str, b: str) -> bool:
             osr.SpatialReference(wkt=b), ['IGNORE_DATA_AXIS_TO_SRS_AXIS_MAPPING=YES', 'CRITERION=EQUIVALENT']
         )
     )
-
-
-def write_error(path: str, error: Exception) -> EngineError:
-    """The engine's error for a failed write: a full disk, or a place where nothing can be written."""
-    folder = os.path.dirname(os.path.abspath(path)) or '.'
-    text = str(error)
-    try:
-        disk = os.statvfs(folder) if hasattr(os, 'statvfs') else None
-        # File systems without blocks of their own, such as /proc, are not full.
-        free = disk.f_bavail * disk.f_frsize if disk and disk.f_blocks else None
-    except OSError:
-        free = None
-    if 'No space left' in text or getattr(error, 'errno', None) == 28 or (free is not None and free < 1 << 20):
-        return DiskFull(f'{path}: the disk is full. Free some space or choose another place for the output.')
-    if 'File too large' in text or getattr(error, 'errno', None) == 27:
-        return DiskFull(f'{path}: the file may not grow any larger there ({text}). Choose another place.')
-    return OutputRefused(f'{path}: cannot be written ({text}). Choose another place for the output.')

@@ -10,14 +10,17 @@ import datetime
 import hashlib
 import importlib
 import json
+import math
 import os
 import platform
 import sys
 import time
 from typing import Any
 
+from .datasets.filepatterns import matching_files
 from .errors import InputMissing, InputUnreadable
 from .events import Event, Log, Reporter, Warn
+from .folder import write_whole
 from .jobs import Job, job_from_dict
 
 VERSION = 1
@@ -45,7 +48,7 @@ class Recorder:
         self._started = datetime.datetime.now().astimezone()
         self._clock = time.monotonic()
         # Before the job starts: what it reads is what matters, not what somebody makes of the files meanwhile.
-        self._inputs = [fingerprint(path) for path in self._job.inputs()]
+        self._inputs = input_fingerprints(self._job)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -59,8 +62,6 @@ class Recorder:
         """
         if not self.reporter.writes:
             return
-        from .folder import write_whole  # with GDAL, which the command line starts without
-
         record = {
             'record': VERSION,
             'job': self._job.to_dict(),
@@ -113,6 +114,14 @@ def load(path: str) -> tuple[Job, str]:
     return job_from_dict(data), ''
 
 
+def input_fingerprints(job: Job) -> list[dict[str, Any]]:
+    """The `fingerprint` of each thing that a job reads; of a pattern those of the files that it means."""
+    found: list[str] = []
+    for path in filter(None, job.inputs()):
+        found += [path] if os.path.lexists(path) else matching_files(path)[0] or [path]
+    return [fingerprint(path) for path in found]
+
+
 def fingerprint(path: str) -> dict[str, Any]:
     """What tells one state of a file or folder from another.
 
@@ -134,6 +143,15 @@ def fingerprint(path: str) -> dict[str, Any]:
         return found
     except (OSError, ValueError):
         return {'path': path}  # something that only GDAL opens, or a missing file: the job says that better
+
+
+def finite(value: Any) -> Any:
+    """Plain values with None for what JSON has no number for: infinities, and what is not a number."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .events import Event, Reporter
+from .folder import require_file_place
 from .jobs import Job
 
 _FUNCTIONS = {
@@ -63,9 +64,11 @@ def run(
     from .records import Recorder
 
     reporter = Reporter(on_event, cancelled)
+    configuration = getattr(job, 'configuration', '')
+    if configuration:
+        require_file_place(configuration)
     with Recorder(job, reporter) as recorder:
         values = function_for(job)(job, recorder.reporter)
-        configuration = getattr(job, 'configuration', '')
         if configuration and recorder.reporter.writes:
             from .experiments.exporting import write_configuration
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputMissing, InputUnreadable, InvalidJob, OutputRefused
-from .gdalio import gdal, ogr, osr, same_crs, write_error
+from .errors import InputMissing, InputUnreadable, InvalidJob, OutputRefused, write_error
+from .gdalio import gdal, ogr, osr, same_crs
 from .jobs import VectorSpec
 
 _DRIVERS = {

@@ -11,10 +11,9 @@ import tempfile
 import zipfile
 from types import TracebackType
 
-from ..errors import InputMissing, ModelError, OutputRefused
+from ..errors import InputMissing, ModelError, OutputRefused, write_error
 from ..events import Reporter
 from ..folder import OutputFolder
-from ..gdalio import write_error
 from ..runtimes import savedmodel
 from ..runtimes.names import unknown_name
 from ..runtimes.savedmodel import Signature, Tensor

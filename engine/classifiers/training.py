@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from ..classes import complete, merge
 from ..errors import InvalidJob, OutputRefused
 from ..events import Reporter
-from ..folder import write_together
+from ..folder import require_file_place, write_together
 from ..jobs import (
     UNSUPERVISED,
     ClassDef,
@@ -24,7 +24,6 @@ from ..jobs import (
 )
 from ..records import versions
 from ..reports.classifier import classifier_report
-from ..reports.html import require_report_place
 from .classifier import Classifier, ClassifierCard
 from .kinds import CLASSIFIER, KINDS, SCALER, train
 from .normalisation import read_statistics
@@ -67,7 +66,7 @@ def check(job: Job) -> None:
     if os.path.splitext(job.output)[1] != EXTENSION:
         raise OutputRefused(f'{job.output}: classifiers are files whose names end in {EXTENSION}; give such a name.')
     for path in filter(None, job.outputs().values()):
-        require_report_place(path)
+        require_file_place(path)
     given = [os.path.realpath(path) for path in job.outputs().values() if path]
     if len(set(given)) < len(given):
         raise InvalidJob('OUTPUT, CONFUSION and REPORT: two of them are the same file; give each another name.')

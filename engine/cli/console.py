@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 from typing import Any, NamedTuple
 
 from ..errors import Cancelled, ConfigurationError
 from ..events import Error, Event, Log, Metric, Preview, Progress, Result, Warn
+from ..records import finite
 from .bar import Bar
 from .parser import LEVELS
 from .streams import Streams
@@ -137,7 +137,7 @@ class JsonLines(Console):
         self._write({**line, 'faults': list(faults)} if faults else line)
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._streams.answers.write(json.dumps(_plain(line)))
+        self._streams.answers.write(json.dumps(finite(line)))
 
 
 def _line(event: Event) -> tuple[str, str]:
@@ -151,12 +151,3 @@ def _line(event: Event) -> tuple[str, str]:
     if isinstance(event, Preview):
         return 'DEBUG', event.path
     return 'DEBUG', ''
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: no infinities, nothing that is not a number."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

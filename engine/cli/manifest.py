@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ..datasets.filepatterns import folder_of
 from ..datasets.manifest import FILE, read_manifest
 from ..datasets.soundness import FileReport, Report
 from ..errors import DatasetError, InvalidJob
@@ -71,8 +72,8 @@ def do(options: argparse.Namespace, console: Console) -> Answer:
         reports = options.action(options, Reporter(console.hear, console.cancelled))
     files = [file for report in reports for file in report.files]
     notes = [note for report in reports for note in report.notes]
-    faults = [_words(file) for file in files if not file.sound]
-    words = _counted if options.action is _count else _words
+    faults = [str(file) for file in files if not file.sound]
+    words = _counted if options.action is _count else str
     lines = [*map(words, files), *notes]
     records = sum(report.records for report in reports)
     if options.action is _count:
@@ -134,26 +135,17 @@ def _samples(folder: str) -> Report:
 
 def _sorted_out(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
     """Folders of datasets, and patterns of other files."""
-    folders = [_folder(pattern) for pattern in patterns if _is_dataset(pattern)]
+    folders = [folder_of(pattern, FILE) for pattern in patterns if _is_dataset(pattern)]
     return folders, [pattern for pattern in patterns if not _is_dataset(pattern)]
 
 
 def _is_dataset(pattern: str) -> bool:
     """Whether it is the folder of a dataset, or the manifest in it."""
-    return os.path.isfile(os.path.join(_folder(pattern), FILE))
-
-
-def _folder(pattern: str) -> str:
-    head, tail = os.path.split(pattern)
-    return (head or os.curdir) if tail == FILE else pattern
-
-
-def _words(file: FileReport) -> str:
-    return f'{file.name}: {file.text}'
+    return os.path.isfile(os.path.join(folder_of(pattern, FILE), FILE))
 
 
 def _counted(file: FileReport) -> str:
-    return _words(file) if file.records is None or not file.sound else f'{file.name}: {file.records}'
+    return str(file) if file.records is None or not file.sound else f'{file.name}: {file.records}'
 
 
 def _progress(reporter: Reporter) -> Callable[[float, str], None]:

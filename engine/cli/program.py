@@ -61,7 +61,7 @@ def _do(options: argparse.Namespace, console: Console) -> int:
     """The command."""
     try:
         answer = options.do(options, console)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # code of the user's own may call exit()
         return _failed(error, console)
     console.answer(answer)
     return DONE

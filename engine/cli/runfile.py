@@ -119,7 +119,7 @@ def do_run(run: Run, options: argparse.Namespace, console: Console) -> Answer:
     try:
         return Answer(do_job(job, console, None if run.sets_device else options.device))
     except Cancelled:
-        text = f'Interrupted. The state is kept in {run.output}; the same command goes on from there.'
+        text = f'Interrupted. What was done is kept in {run.output}; the same command goes on from there.'
         raise Cancelled(text) from None
 
 

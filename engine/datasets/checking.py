@@ -6,12 +6,13 @@ import os
 
 from ..errors import DatasetError
 from ..events import Reporter
+from .filepatterns import folder_of
 from .foreign import is_foreign
-from .integrity import Problem, files, full, names, quick, sealed, strangers
-from .manifest import FILE, read_manifest
-from .reader import Dataset
+from .integrity import Problem, full, quick, sealed, strangers
+from .manifest import FILE
+from .reader import Dataset, look_over
 from .soundness import OK, FileReport, Report
-from .table import NO_SAMPLES, SAMPLES, read_table
+from .table import NO_SAMPLES, SAMPLES
 
 
 def examine(folder: str, thorough: bool, reporter: Reporter) -> tuple[Dataset, list[Problem]]:
@@ -26,22 +27,13 @@ def examine(folder: str, thorough: bool, reporter: Reporter) -> tuple[Dataset, l
         InputMissing, DatasetError: there is no dataset, or its manifest cannot be read.
     """
     reporter.stage(0.0, 0.5)
-    problems: list[Problem] = []
     if is_foreign(folder):
         dataset = Dataset.open(folder, reporter=reporter)
+        problems = [*quick(dataset)]
     else:
-        manifest = read_manifest(folder)
-        try:
-            dataset = Dataset(folder, manifest, read_table(folder, manifest.count))
-        except DatasetError as error:
-            problems.append(Problem(SAMPLES, str(error).removeprefix(f'{os.path.join(folder, SAMPLES)}: ')))
-            dataset = Dataset(folder, manifest, NO_SAMPLES)
-    if problems:  # without a table nobody knows which sample lies where
-        return dataset, [*problems, *sealed(dataset), *names(dataset), *files(dataset), *strangers(dataset)]
-    problems += quick(dataset)
-    if not dataset.foreign:
+        dataset, problems = look_over(folder)
         problems += [*sealed(dataset), *strangers(dataset)]
-    if thorough:
+    if thorough and dataset.samples is not NO_SAMPLES:
         reporter.stage(0.5, 0.9)
         problems += full(dataset, {problem.path for problem in problems}, reporter)
     return dataset, problems
@@ -61,9 +53,7 @@ def dataset_report(folder: str, full: bool = False, reporter: Reporter | None = 
     Raises:
         InputMissing: no such folder.
     """
-    folder = os.path.abspath(folder)
-    if os.path.basename(folder) == FILE:
-        folder = os.path.dirname(folder)
+    folder = os.path.abspath(folder_of(folder, FILE))
     if is_foreign(folder):
         text = 'missing: the samples here are not of Quadrat, so there is nothing to compare them with.'
         return Report((FileReport(FILE, os.path.join(folder, FILE), 'missing', text),))

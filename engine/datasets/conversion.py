@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputRefused
+from ..errors import OutputRefused, write_error
 from ..events import Reporter
-from ..gdalio import write_error
 from ..jobs import ConvertDatasetJob
 from .folder import DatasetFolder
 from .layouts import check_options, write

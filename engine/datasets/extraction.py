@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidJob, NoSamples
+from ..errors import InvalidJob, NoSamples, write_error
 from ..events import Reporter
-from ..gdalio import write_error
 from ..jobs import BORDERS, NODATA_POLICIES, ClassDef, ExtractPatchesJob
 from ..vector import require_vector_output
 from .folder import DatasetFolder

@@ -79,6 +79,12 @@ def matching_files(patterns: str | Sequence[str]) -> tuple[list[str], list[str]]
     return [os.path.join(*place) for place in sorted(found)], lost
 
 
+def folder_of(pattern: str, name: str) -> str:
+    """The folder, where a pattern is the path of the file of this name in it; else the pattern as it is."""
+    head, tail = os.path.split(pattern)
+    return (head or os.curdir) if tail == name else pattern
+
+
 def listed(patterns: str | Sequence[str]) -> list[str]:
     """Patterns as a list, each once.
 

@@ -29,3 +29,8 @@ def sync(path: str) -> None:
     """Make a file last."""
     with open(path, 'rb+') as file:
         os.fsync(file.fileno())
+
+
+def is_name(name: str) -> bool:
+    """Whether this is the name of a file or a folder, and no path to another place."""
+    return name not in ('', '.', '..') and not {'/', '\\', '\0'} & set(name) and not os.path.splitdrive(name)[0]

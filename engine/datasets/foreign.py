@@ -150,7 +150,7 @@ def _record_keys(base: str, reporter: Reporter) -> tuple[SourceInfo, ...]:
             raise DatasetError(f'{os.path.join(base, TYPES)}: {key!r} is of an unknown type {dtype!r}.') from None
         if not _NAME.match(key):
             raise DatasetError(f'{os.path.join(base, TYPES)}: the key {key!r} should be of letters, digits and _.')
-        keys.append(_key(key, name, _image_shape(shape), (1.0, 1.0)))
+        keys.append(_key(key, name, _image_shape(shape), (0.0, 0.0)))  # nobody says
     if not keys:
         raise DatasetError(f'{os.path.join(base, TYPES)}: names nothing that a sample could hold.')
     return tuple(keys)

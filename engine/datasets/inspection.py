@@ -9,10 +9,9 @@ import numpy as np
 
 from ..errors import DatasetError, InvalidJob
 from ..events import Reporter
-from ..folder import write_whole
+from ..folder import require_file_place, write_whole
 from ..jobs import CHECKS, InspectDatasetJob
 from ..reports.dataset import dataset_lines, dataset_report
-from ..reports.html import require_report_place
 from .checking import examine
 from .contactsheet import choose, draw
 from .contents import contents
@@ -33,7 +32,7 @@ def inspect_dataset(job: InspectDatasetJob, reporter: Reporter) -> dict[str, Any
         raise InvalidJob(f'Check {job.check!r}: choose one of {", ".join(CHECKS)}.')
     for output in (job.report, job.contact_sheet):
         if output:
-            require_report_place(output)
+            require_file_place(output)
     inspection = _Inspection(job, reporter)
     inspection.check()
     values = inspection.write()

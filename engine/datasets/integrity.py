@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DatasetError
 from ..events import Reporter
-from .files import sha256
+from .files import is_name, sha256
 from .folder import known_files
 from .manifest import FILE, Shard, is_as_written
 from .stores import RecordShard
@@ -63,7 +63,7 @@ def names(dataset: Dataset) -> Iterator[Problem]:
     for path, count in Counter(shard.path for shard in dataset.manifest.shards).items():
         if count > 1:
             yield Problem(FILE, f'names {path} {count} times; it was changed.')
-        if not all(map(_is_name, path.split('/'))):
+        if not all(map(is_name, path.split('/'))):
             yield Problem(FILE, f'names {path}, which is no file within the folder; it was changed.')
     for shard in dataset.manifest.shards:
         number = _number(shard.path)
@@ -161,7 +161,7 @@ def strangers(dataset: Dataset) -> Iterator[Problem]:
         if path in old:
             text = f'holds the bytes of {old[path]}, which is missing: give it that name back.'
         else:
-            text = 'is no part of the dataset; nothing reads it. Was it renamed, or left over?'
+            text = 'is no part of the dataset, renamed or left over; nothing reads it.'
         yield Problem(path, text, 'unlisted')
 
 
@@ -265,11 +265,6 @@ def _miscounted(dataset: Dataset, indices: np.ndarray, labels: np.ndarray) -> li
     for value, column in dataset.samples.pixels.items():
         wrong |= (labels == value).sum((1, 2, 3)) != column[indices]
     return indices[wrong].tolist()
-
-
-def _is_name(part: str) -> bool:
-    """Whether a part of a path is the name of a file or a folder."""
-    return part not in ('', '.', '..') and os.sep not in part and not os.path.splitdrive(part)[0]
 
 
 def _number(path: str) -> int | None:

@@ -203,12 +203,17 @@ def _chunks(count: int, sample_bytes: int) -> list[tuple[int, int]]:
 def _spacing(manifest: Manifest, info: SourceInfo | LabelInfo) -> tuple[float, float]:
     """The signed size of pixels in a patches-image, as the peer writes it."""
     if isinstance(info, SourceInfo):
-        return info.pixel_size[0], -info.pixel_size[1]
+        return _known(info.pixel_size[0]), -_known(info.pixel_size[1])
     if info.shape[:2] == (1, 1):
         return 1.0, 1.0  # a value for a patch is no pixel of the ground
     first = manifest.sources[0]
     rows, cols = (mine / own for mine, own in zip(first.shape[:2], info.shape[:2]))
-    return first.pixel_size[0] * cols, -first.pixel_size[1] * rows
+    return _known(first.pixel_size[0]) * cols, -_known(first.pixel_size[1]) * rows
+
+
+def _known(size: float) -> float:
+    """The size of a pixel, or what stands for one that nobody knows."""
+    return size or 1.0
 
 
 def _nodata(info: SourceInfo | LabelInfo) -> float | None:

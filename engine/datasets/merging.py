@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidJob
+from ..errors import InvalidJob, write_error
 from ..events import Reporter
-from ..gdalio import write_error
 from ..jobs import SPLITS, MergeDatasetsJob
 from ..nodata import valid_pixels
 from ..raster import unformat_nodata

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import InvalidJob
-from ..gdalio import gdal, gdal_type, open_raster, write_error
+from ..errors import InvalidJob, write_error
+from ..gdalio import gdal, gdal_type, open_raster
 from .stores import Form
 
 _STRIP_BYTES = 8192  # at least: of patches of a few pixels, several share a strip

@@ -12,11 +12,11 @@ import numpy as np
 from ..errors import DatasetError
 from ..events import Reporter
 from .foreign import is_foreign
-from .integrity import in_one_line, quick
+from .integrity import Problem, files, in_one_line, names, quick
 from .manifest import Manifest, Shard, read_manifest
 from .places import Places
 from .stores import OpenShard, forms, open_shard
-from .table import CLASS_PREFIX, SAMPLES, SampleTable, read_table
+from .table import CLASS_PREFIX, NO_SAMPLES, SAMPLES, SampleTable, read_table
 
 __all__ = ['CLASS_PREFIX', 'SAMPLES', 'Dataset', 'SampleTable']
 
@@ -76,9 +76,7 @@ class Dataset:
             from .recognition import recognise  # which reads through this class
 
             return recognise(folder, labels, reporter or Reporter())
-        manifest = read_manifest(folder)
-        dataset = cls(folder, manifest, read_table(folder, manifest.count))
-        problems = [*quick(dataset)]
+        dataset, problems = look_over(folder)
         if problems:
             raise DatasetError(f'{in_one_line(folder, problems)} Make the dataset again.')
         return dataset
@@ -128,3 +126,21 @@ class Dataset:
             if len(self._maps) > self._most:
                 self._maps.popitem(last=False)
             return found
+
+
+def look_over(folder: str) -> tuple[Dataset, list[Problem]]:
+    """A dataset of ours, as far as it can be opened, and what shows to be wrong with it without reading samples.
+
+    Where the table of samples cannot be read, there are none, since nobody knows which one lies where.
+
+    Raises:
+        InputMissing, DatasetError: there is no dataset, or its manifest cannot be read.
+    """
+    manifest = read_manifest(folder)
+    try:
+        dataset = Dataset(folder, manifest, read_table(folder, manifest.count))
+    except DatasetError as error:
+        dataset = Dataset(folder, manifest, NO_SAMPLES)
+        text = str(error).removeprefix(f'{os.path.join(folder, SAMPLES)}: ')
+        return dataset, [Problem(SAMPLES, text), *names(dataset), *files(dataset)]
+    return dataset, [*quick(dataset)]

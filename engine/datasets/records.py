@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DatasetError, DiskFull, InvalidJob
+from ..errors import DatasetError, DiskFull, InvalidJob, write_error
 from ..jobs.datasets import COMPRESSIONS
 from .crc import crc32c
 from .example import decode
@@ -184,8 +184,6 @@ class RecordWriter:
         try:
             return step(*arguments)
         except self._error as error:
-            from ..gdalio import write_error  # with GDAL, which reading records does without
-
             raise write_error(self.path, error) from error
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Optional
 
 OK, SKIPPED = 'ok', 'skipped'
 
@@ -34,6 +33,9 @@ class FileReport:
     def sound(self) -> bool:
         return self.status in (OK, SKIPPED)
 
+    def __str__(self) -> str:
+        return f'{self.name}: {self.text}'
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -61,17 +63,3 @@ class Report:
     def records(self) -> int:
         """Records, or samples, in all sound files together."""
         return sum(file.records or 0 for file in self.files if file.status == OK)
-
-    def lines(self) -> Iterator[str]:
-        """``NAME: ok``, or ``NAME: what is wrong``, for each file; then the notes."""
-        yield from (f'{file.name}: {file.text}' for file in self.files)
-        yield from self.notes
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            'sound': self.sound,
-            'records': self.records,
-            'files': [dataclasses.asdict(file) for file in self.files],
-            'notes': list(self.notes),
-        }

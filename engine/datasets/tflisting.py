@@ -20,8 +20,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
-from ..errors import DatasetError
-from .files import LISTING
+from ..errors import DatasetError, write_error
+from .files import LISTING, is_name
 from .recordscan import Scan
 
 VERSION = 1
@@ -72,7 +72,7 @@ def read_listing(folder: str) -> Listing:
         return Listing(path, faults={'': text})
     if not isinstance(files, dict):
         return Listing(path, faults={'': '"files" should be an object with an entry for each file.'})
-    strange = next((name for name in files if not _is_name(name)), None)
+    strange = next((name for name in files if not is_name(name)), None)
     if strange is not None:
         text = f'the entry {_shown(strange)} should have the name of a file in the same folder.'
         return Listing(path, faults={'': text})
@@ -116,8 +116,6 @@ def change_listing(folder: str, changes: Mapping[str, Optional[Scan]], replace: 
             if not listing.exists or document != listing.document:
                 _write(listing.path, json.dumps(document, indent=4))
     except OSError as error:
-        from ..gdalio import write_error  # with GDAL, which reading does without
-
         raise write_error(os.path.join(folder, LISTING), error) from error
     return copy
 
@@ -134,11 +132,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
         raise ValueError(f'{_shown(repeated)} stands in it twice')
     return out
-
-
-def _is_name(name: str) -> bool:
-    """Whether this is a file's name, and no path to another folder."""
-    return name not in ('', '.', '..') and not {'/', '\\', '\0'} & set(name) and not os.path.splitdrive(name)[0]
 
 
 def _fault(entry: Any) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import DatasetError, InvalidJob
 from ..jobs.datasets import COMPRESSIONS
-from .filepatterns import Place, listed, places_of
+from .filepatterns import Place, folder_of, listed, places_of
 from .files import LISTING
 from .recordscan import Scan, digest, scan
 from .soundness import FileReport, Report
@@ -127,7 +127,7 @@ class _Work:
     def __init__(self, patterns: str | Sequence[str], compression: str, on_progress: Progress | None) -> None:
         if compression not in ('auto', *COMPRESSIONS):
             raise InvalidJob(f'Compression {compression!r}: choose one of auto, {", ".join(COMPRESSIONS)}.')
-        self._places = {pattern: places_of(_folder(pattern)) for pattern in listed(patterns)}
+        self._places = {pattern: places_of(folder_of(pattern, LISTING)) for pattern in listed(patterns)}
         grouped: dict[str, list[Place]] = {}
         for place in (place for places in self._places.values() for place in places):
             grouped.setdefault(place.folder, []).append(place)
@@ -165,12 +165,6 @@ class _Work:
                 for row in rows
             ]
         return Report(tuple(sorted(rows, key=lambda row: os.path.split(row.path))), tuple(notes))
-
-
-def _folder(pattern: str) -> str:
-    """The folder, where its metadata are named."""
-    head, tail = os.path.split(pattern)
-    return head or os.curdir if tail == LISTING else pattern
 
 
 def _counted(folder: TFRecordFolder, name: str, work: _Work) -> FileReport:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 
+from ..errors import write_error
 from ..folder import OutputFolder
-from ..gdalio import write_error
 
 
 def publish(source: str, target: str) -> None:

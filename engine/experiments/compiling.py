@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..datasets.feeders.options import OF_THE_RUN
-from ..jobs import Job, TrainJob, TrainOptions, from_dict
+from ..jobs import SPLITS, Job, TrainJob, TrainOptions, from_dict
 from .derivation import plain, record_of
 from .kinds import Kind, Record
 from .reducing import reduced
-from .schema import JOBS, SPLITS, TRAINING, places, run_record, shared_options, training_fields
+from .schema import JOBS, TRAINING, places, run_record, shared_options, training_fields
 
 Values = dict[str, Any]
 

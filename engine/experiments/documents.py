@@ -140,6 +140,12 @@ def _syntax(error: yaml.MarkedYAMLError, place: Origin) -> str:
         problem = 'a tab; indent with spaces'
     elif "but got '{'" in problem:
         problem = 'a brace; within { } and [ ] put ${…} in quotes'
+    elif problem == "expected the node content, but found '?'":
+        problem = 'a question mark; within { } and [ ] put "???" in quotes'
+    elif 'escape' in problem:
+        problem = 'a backslash in double quotes; write paths of Windows in single quotes, or without any'
+    elif problem.startswith('expected <block end>') and 'block' in problem[20:]:
+        problem = 'indented unlike the lines above'
     elif problem.startswith('mapping values are not allowed'):
         problem = 'a colon where no key can be; indent evenly, and put text that holds ": " in quotes'
     elif error.context and error.context_mark and error.context_mark.line != mark.line and place.file:
@@ -164,6 +170,8 @@ class _Builder:
             message = f'more than {MAX_NODES} values, with what aliases (*name) stand for'
             raise ConfigurationError([*self._faults, fault(origin, (), message)])
         if isinstance(found, yaml.ScalarNode):
+            if '\0' in found.value:  # which no path may hold, and which C takes for the end
+                self._faults.append(fault(origin, path, r'the character \0; within double quotes a backslash is \\'))
             value = scalar(found.value) if found.style is None else found.value
             return Node(value, origin, blank=found.style is None and not found.value)
         if any(found is above for above in self._open):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..folder import write_whole
 from ..jobs import Job
 from ..records import versions
 from .compiling import values_of
@@ -34,8 +35,6 @@ def write_configuration(job: Job) -> None:
     Raises:
         OutputRefused, DiskFull: it cannot be written there.
     """
-    from ..folder import write_whole  # with GDAL, which the command line starts without
-
     write_whole(job.configuration, configuration_text(job))  # type: ignore[attr-defined]
 
 

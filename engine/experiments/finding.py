@@ -29,13 +29,29 @@ def find_configuration(name: str, variants_dir: str = '') -> str:
     variants = variants_dir or ('variants' if os.path.isdir('variants') else os.curdir)
     presets = os.path.normpath(_PRESETS)
     for folder in (variants, presets):
-        for suffix in ('', *SUFFIXES):
-            path = os.path.join(folder, name + suffix)
-            if name and os.path.isfile(path):
-                return os.path.normpath(path)
+        found = named(name, folder)
+        if found:
+            return os.path.normpath(found)
     known = sorted({*_names(variants), *_names(presets)}, key=lambda other: -_likeness(name, other))
     listed = f'; known are {", ".join(known[:20])}' if known else ''
-    raise InputMissing(f'{name}: no file, no preset, and no {name}.yaml in {shown(os.path.abspath(variants))}{listed}.')
+    if os.path.isdir(name):
+        raise InputMissing(f'{name}: this is a folder; give the file of a run{listed}.')
+    where = shown(os.path.abspath(variants))
+    if name.endswith(SUFFIXES):
+        raise InputMissing(f'{name}: no such file{"" if variants == os.curdir else f", nor in {where}"}{listed}.')
+    raise InputMissing(f'{name or repr(name)}: no file, no preset, and no {name}.yaml in {where}{listed}.')
+
+
+def find_preset(name: str) -> str:
+    """The file of a preset; empty if there is none of that name."""
+    found = named(name, _PRESETS) if name == os.path.basename(name) else ''
+    return found and os.path.normpath(found)
+
+
+def named(name: str, folder: str) -> str:
+    """The file of a name, with or without its suffix, in a folder; empty if there is none."""
+    paths = [os.path.join(folder, name + suffix) for suffix in ('', *SUFFIXES)]
+    return next((path for path in paths if name and os.path.isfile(path)), '')
 
 
 def _names(folder: str) -> list[str]:

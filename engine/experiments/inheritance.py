@@ -1,8 +1,8 @@
 """The files of a run configuration: one, and those that it extends.
 
-``extend: base.yaml`` or a list of files, relative to the file that says so. Files come before the one that extends
-them, depth first and in the listed order, each once: where two extend the same one, it comes before the first of them.
-``*`` and ``?`` are not expanded.
+``extend: base.yaml`` or a list of files, relative to the file that says so; or the name of a preset. Files come before
+the one that extends them, depth first and in the listed order, each once: where two extend the same one, it comes
+before the first of them. ``*`` and ``?`` are not expanded.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ..errors import ConfigurationError, InputMissing
 from .documents import read_document
+from .finding import SUFFIXES, find_preset, named
 from .merging import APPEND, REMOVE, merge
 from .nodes import Node, fault
 from .origins import Origin, shown
@@ -62,7 +63,9 @@ class _Reading:
         self._chain.append(file)
         self._done.add(_identity(file))
         for name, origin in self._extended(document):
-            self._extend(os.path.abspath(os.path.join(os.path.dirname(file), name)), name, origin)
+            beside = os.path.abspath(os.path.join(os.path.dirname(file), name))
+            preset = '' if os.path.lexists(beside) else find_preset(name)
+            self._extend(preset or beside, name, origin)
         self._chain.pop()
         self.documents.append(
             Node({key: node for key, node in document.content.items() if key != EXTEND}, document.origin)
@@ -116,7 +119,11 @@ def _missing(file: str, name: str) -> str:
         return f'{name}: no such file; there is no folder {shown(folder)}'
     if any(mark in name for mark in '*?'):
         return f'{name}: no such file; names with * or ? are not expanded, list the files'
-    return f'{name}: no such file in {shown(folder)}{hint(os.path.basename(file), sorted(os.listdir(folder)))}'
+    whole = named(os.path.basename(file), folder)
+    if whole:
+        return f'{name}: no such file in {shown(folder)}; did you mean {os.path.basename(whole)}?'
+    more = '' if os.path.splitext(name)[1] in SUFFIXES else ', and no such preset'
+    return f'{name}: no such file in {shown(folder)}{more}{hint(os.path.basename(file), sorted(os.listdir(folder)))}'
 
 
 def _identity(file: str) -> str:

@@ -54,7 +54,7 @@ def removed(inherited: Node | None, own: Node, path: Path, faults: list[str], kn
         known: keys beside it, for the message where nothing is inherited.
     """
     if inherited is None:
-        faults.append(fault(own.origin, path, f'nothing to remove; there is no such key{hint(str(path[-1]), known)}'))
+        faults.append(fault(own.origin, path, f'nothing to remove; this is not given{hint(str(path[-1]), known)}'))
         return None
     if own.content is None:
         return None

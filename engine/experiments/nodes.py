@@ -9,7 +9,7 @@ from typing import Any
 
 from .origins import Origin
 from .paths import Path, dotted
-from .scalars import spelled
+from .scalars import quoted
 
 
 class Broken(enum.Enum):
@@ -45,8 +45,7 @@ class Node:
             return 'a mapping'
         if isinstance(self.content, list):
             return 'a list'
-        text = repr(self.content) if isinstance(self.content, str) else spelled(self.content)
-        return text if len(text) <= 60 else f'{text[:57]}…'
+        return quoted(self.content)
 
     def children(self) -> Iterator[tuple[str | int, Node]]:
         """Keys and nodes of a mapping, numbers and nodes of a list; nothing for the rest."""

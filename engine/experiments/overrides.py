@@ -58,7 +58,7 @@ def read_overrides(texts: Sequence[str], faults: list[str]) -> list[Override]:
 def override(root: Node, overrides: Sequence[Override], faults: list[str]) -> Node:
     """The tree after overrides, from the first to the last; those that do not fit it go to `faults`."""
     for change in overrides:
-        root = _changed(root, (), change, (), faults) or root
+        root = _changed(root, (), change, (), root.origin, faults) or root
     return root
 
 
@@ -83,11 +83,14 @@ def _value(text: str, origin: Origin) -> Node:
     return Node(scalar(text) if text else '', origin)
 
 
-def _changed(node: Node | None, path: Path, change: Override, known: Iterable[str], faults: list[str]) -> Node | None:
+def _changed(
+    node: Node | None, path: Path, change: Override, known: Iterable[str], above: Origin, faults: list[str]
+) -> Node | None:
     """The node at `path` after an override of itself or of something below it; None if it is removed.
 
     Args:
         known: keys beside it, for messages.
+        above: origin of what it is part of, and of mappings that are made on the way: nobody gave them as a whole.
     """
     value = change.value
     if len(path) == len(change.keys):
@@ -97,9 +100,9 @@ def _changed(node: Node | None, path: Path, change: Override, known: Iterable[st
     if node is None or node.content is None:
         if change.mark == REMOVE:
             near = hint(str(path[-1]), known) if node is None else ''
-            faults.append(fault(value.origin, (), f'nothing to remove; there is no {dotted(path)}{near}'))
+            faults.append(fault(value.origin, (), f'nothing to remove; {dotted(path)} is not given{near}'))
             return node
-        node = Node({}, value.origin)
+        node = Node({}, above)
     if isinstance(node.content, dict):
         return _below_mapping(node, path, change, faults)
     if isinstance(node.content, list):
@@ -113,7 +116,7 @@ def _changed(node: Node | None, path: Path, change: Override, known: Iterable[st
 def _below_mapping(node: Node, path: Path, change: Override, faults: list[str]) -> Node:
     key = change.keys[len(path)]
     content = dict(node.content)
-    child = _changed(content.get(key), (*path, key), change, content, faults)
+    child = _changed(content.get(key), (*path, key), change, content, node.origin, faults)
     if child is None:
         content.pop(key, None)
     else:
@@ -129,6 +132,6 @@ def _below_list(node: Node, path: Path, change: Override, faults: list[str]) -> 
         message = f'{dotted(path)} ({node.origin}) is a list of {len(items)}, numbered from 0; there is no item {key}'
         faults.append(fault(change.value.origin, (), message))
         return node
-    item = _changed(items[index], (*path, index), change, (), faults)
+    item = _changed(items[index], (*path, index), change, (), node.origin, faults)
     items[index : index + 1] = [] if item is None else [item]
     return Node(items, node.origin)

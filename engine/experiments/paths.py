@@ -43,7 +43,10 @@ def item_number(key: str, count: int) -> int | None:
 def hint(name: str, known: Iterable[str]) -> str:
     """What to say after a name that does not exist: the nearest one that does; nothing if none is near.
 
-    Only the first few hundred are looked at, as comparing takes its time.
+    Capitals count for nothing. Only the first few hundred are looked at, as comparing takes its time.
     """
-    near = difflib.get_close_matches(name, list(itertools.islice(known, 300)), 1)
-    return f'; did you mean {near[0]}?' if near else ''
+    plain: dict[str, str] = {}
+    for other in itertools.islice(known, 300):
+        plain.setdefault(other.lower(), other)
+    near = difflib.get_close_matches(name.lower(), plain, 1)
+    return f'; did you mean {plain[near[0]]}?' if near else ''

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from ..datasets.feeders.options import OF_THE_RUN
 from ..errors import EngineError
-from ..jobs import Job, TrainJob
+from ..jobs import SPLITS, Job, TrainJob
 from ..networks.lossoptions import OF_CLASSES, OF_VALUES
 from ..networks.registry import require_task
 from .checking import Checker, Fault
 from .compiling import Values, job_of
 from .paths import Path
 from .rules import rule_faults
-from .schema import ORIGINS, SPLITS, TRAINING, run_record
+from .schema import ORIGINS, TRAINING, run_record
 from .tree import BROKEN, Tree
 from .trust import distrust
 from .wording import quoted

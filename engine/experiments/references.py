@@ -209,7 +209,7 @@ class _Filling:
         """What to say of keys that are not there."""
         name = dotted((*where, *keys))
         near = [*self._by_key.get(keys[-1], ()), *((*where, key) for key, _ in self._nodes[where].children())]
-        return f'there is no {name}{hint(name, map(dotted, near))}'
+        return f'{name} is not given{hint(name, map(dotted, near))}'
 
 
 def _from(node: Node, found: _Result) -> Origin:

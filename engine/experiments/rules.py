@@ -11,6 +11,7 @@ from ..errors import EngineError
 from ..jobs import Job, TrainJob, TrainSavedModelJob
 from ..training import checks
 from ..training.graph import checks as graph_checks
+from ..training.monitor import Monitor
 from .derivation import record_of
 from .kinds import Record
 from .paths import Path, dotted
@@ -20,7 +21,8 @@ from .wording import choice_fault
 _NAME = re.compile(r'[A-Za-z_]+')
 _LEADING = re.compile(r'([A-Za-z_]+)(?: ([^:]*?))?: ')
 _UNKNOWN = re.compile(r'unknown; known are (.*)\.')
-_WORD = re.compile(r'[A-Z][A-Z_]+')
+_WORD = re.compile(r'(?<![\w/\\.-])[A-Z][A-Z_]+(?![\w/\\-])')  # no part of a path
+_OPTION = re.compile(r'OPTIONS \{"(\w+)": ([^}]*)\}')
 _MOST = 100  # faults of one job
 
 
@@ -32,11 +34,33 @@ def rule_faults(job: Job, broken: Iterable[str]) -> list[tuple[Path, str]]:
         broken: keys whose values are not those that were given; what is said of them is left out.
     """
     if isinstance(job, TrainJob):
-        names = {'validation_dataset': 'validation', 'points': 'windows'}
-        return _Rules(checks.check_job, places(), names).faults(job, broken)
+        return _training_rules().faults(job, broken)
     if isinstance(job, TrainSavedModelJob):
         return _Rules(graph_checks.check_job, _parameters(TrainSavedModelJob), {'input': 'sources'}).faults(job, broken)
     return []
+
+
+def told_of_files(message: str) -> tuple[Path, str]:
+    """What a training says of its settings once it has seen the samples, in the words of a file.
+
+    Returns:
+        The key that it is about, empty if it begins with none; and the message.
+    """
+
+    def spelled(found: re.Match[str]) -> str:
+        return f'{dotted(places().get(f"options.{found[1]}", ("model", found[1])))}={found[2]}'
+
+    return _training_rules().told(_OPTION.sub(spelled, message.removeprefix('OPTIONS.')))
+
+
+def _training_rules() -> _Rules:
+    return _Rules(_check_training, places(), {'validation_dataset': 'validation', 'points': 'windows'})
+
+
+def _check_training(job: TrainJob) -> None:
+    """All that is checked before the samples are looked at."""
+    checks.check_job(job)
+    Monitor.of(job.options, job.task)
 
 
 def _parameters(cls: Any) -> dict[str, Path]:
@@ -82,6 +106,12 @@ class _Rules:
             job = _with_default(job, field)
             unreliable.add(str(path[-1]))
         return found
+
+    def told(self, message: str) -> tuple[Path, str]:
+        """The key that a message begins with, empty if there is none, and the message in the words of a file."""
+        leading = _LEADING.match(message)
+        field = self._fields.get(leading[1].lower(), '') if leading else ''
+        return self._places[field] if field else (), self._for_files(message, field)
 
     def _message(self, job: Any) -> str:
         try:

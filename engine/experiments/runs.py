@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ..bundles.folder import ENDINGS, is_bundle
-from ..errors import InvalidJob
+from ..errors import InvalidJob, LabelError
 from ..events import Reporter
 from ..folder import write_whole
 from ..jobs import (
@@ -24,15 +24,17 @@ from ..jobs import (
 from ..model_package.package import HISTORY, REPORT
 from ..records import versions
 from ..registry import function_for
-from ..training.runfolder import CONFIGURATION, RECORD, RunFolder
+from ..training.runfolder import CONFIGURATION, LOG, RECORD, VERSION, RunFolder, record_in
 from ..training.trainer import train_in
 from .configuration import Configuration
+from .nodes import fault
 from .provenance import differences, made_of
+from .rules import told_of_files
+from .runlog import RunLog
 from .showing import resolved_text
 from .workfolder import WorkFolder
 
 MODEL, CLASSIFIER, CONFUSION = 'model', 'classifier.skops', 'confusion.csv'
-_VERSION = 1
 
 
 def do_run(configuration: Configuration, restart: bool, reporter: Reporter) -> dict[str, Any]:
@@ -52,17 +54,18 @@ def do_run(configuration: Configuration, restart: bool, reporter: Reporter) -> d
 
 
 class _DescribedFolder(RunFolder):
-    """A `RunFolder` with the configuration in it, which nobody writes who does not hold the lock."""
+    """A `RunFolder` with configuration and log in it, which nobody writes who does not hold the lock."""
 
-    def __init__(self, configuration: Configuration, restart: bool) -> None:
+    def __init__(self, configuration: Configuration, restart: bool, log: RunLog) -> None:
         super().__init__(configuration.output, configuration.keep_best, restart)
-        self._configuration = configuration
+        self._configuration, self._log = configuration, log
 
     def __enter__(self) -> _DescribedFolder:
         super().__enter__()
         if self.writes:
             try:
                 describe(self._configuration)
+                self._log.open()
             except BaseException:
                 self.__exit__(None, None, None)
                 raise
@@ -75,8 +78,15 @@ def describe(configuration: Configuration) -> None:
 
 
 def _train(configuration: Configuration, job: TrainJob, restart: bool, reporter: Reporter) -> dict[str, Any]:
-    folder = _DescribedFolder(configuration, restart)
-    values = train_in(job, folder, reporter)
+    log = RunLog(configuration.output, reporter)
+    folder = _DescribedFolder(configuration, restart, log)
+    try:
+        with log:
+            values = train_in(job, folder, log.reporter)
+    except (InvalidJob, LabelError) as error:
+        path, message = told_of_files(str(error))
+        message = fault(configuration.origin(path), path, message) if path else message
+        raise type(error)(f'{message}.') from error
     if not folder.writes:
         return values
     files = {'REPORT': os.path.join(folder.home, REPORT), 'HISTORY': os.path.join(folder.home, HISTORY)}
@@ -86,24 +96,26 @@ def _train(configuration: Configuration, job: TrainJob, restart: bool, reporter:
 def _other(configuration: Configuration, restart: bool, reporter: Reporter) -> dict[str, Any]:
     """A run of an algorithm that writes its results in the end, and keeps no state until then."""
     job = placed(configuration.job, configuration.output)
-    names = (RECORD, CONFIGURATION, REPORT, CONFUSION, MODEL, *(MODEL + ending for ending in ENDINGS), CLASSIFIER)
-    with WorkFolder(configuration.output, names, f'run of {job.kind}') as folder:
+    names = (RECORD, CONFIGURATION, LOG, REPORT, CONFUSION, MODEL, *(MODEL + ending for ending in ENDINGS), CLASSIFIER)
+    home, what = configuration.output, f'run of {job.kind}'
+    with WorkFolder(home, names, what) as folder, RunLog(home, reporter) as log:
+        log.open()
         known = {} if restart else _record(folder.path)
         now = made_of(job)
         changed = differences(known.get('made_of', {}), now)
         if known and not changed and all(os.path.exists(path) for path in known['files']):
-            reporter.log(f'{folder.path}: this run is done already, with the same settings.')
+            log.reporter.log(f'{folder.path}: this run is done already, with the same settings.')
             return dict(known['values'])
         if known:
-            reporter.log(f'{folder.path}: done before with other {", ".join(changed)}; it is done again.')
+            log.reporter.log(f'{folder.path}: done before with other {", ".join(changed)}; it is done again.')
         describe(configuration)
         clock = time.monotonic()
-        found = function_for(job)(job, reporter)
+        found = function_for(job)(job, log.reporter)
         values = {**found, 'OUTPUT': folder.path, 'BEST': found['OUTPUT']}
         if 'ACCURACY' in values:
             values['BEST_SCORE'] = values['ACCURACY']
         record = {
-            'run': _VERSION,
+            'run': VERSION,
             'algorithm': job.kind,
             'made_of': now,
             'values': values,
@@ -144,9 +156,5 @@ def placed(job: Job, folder: str) -> Job:
 
 def _record(folder: str) -> dict[str, Any]:
     """What an earlier run left; nothing where there was none."""
-    try:
-        with open(os.path.join(folder, RECORD), encoding='utf-8') as file:
-            found = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and found.get('run') == _VERSION and 'made_of' in found else {}
+    found = record_in(folder)
+    return found if 'made_of' in found else {}

@@ -16,6 +16,7 @@ from typing import Union
 Scalar = Union[str, int, float, bool, None]
 
 MISSING = '???'  # a value that must be given
+_LONGEST = 60  # characters of a value in a message
 
 _WORDS = {
     **dict.fromkeys(('', '~', 'null', 'Null', 'NULL')),
@@ -56,3 +57,9 @@ def spelled(value: Scalar) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return ('-' if value < 0 else '') + ('.nan' if math.isnan(value) else '.inf')
     return str(value)
+
+
+def quoted(value: Scalar) -> str:
+    """A value as a message shows it: text in quotes, and no more than the beginning of a long one."""
+    text = repr(value) if isinstance(value, str) else spelled(value)
+    return text if len(text) <= _LONGEST else f'{text[: _LONGEST - 1]}…'

@@ -15,7 +15,7 @@ from ..jobs import (
     ARCHITECTURES,
     CLASS_WEIGHTS,
     CLASSIFIER_OPTIONS,
-    Feeders,
+    SPLITS,
     TrainDeepFeaturesJob,
     TrainJob,
     TrainOptions,
@@ -61,8 +61,9 @@ PLACES = {
     'options.validation_block': ('data', 'validation_block'),
     'options.loss': ('train', 'loss_options'),
 }
-# Keys of Deephub's variants -> what they are here.
+# Keys of Deephub's variants, and one of everybody's -> what they are here.
 FORMER = {
+    'lr': 'train.learning_rate',
     'train_feeder': 'data.train',
     'eval_feeder': 'data.validation',
     'num_classes': 'data.classes',
@@ -78,9 +79,10 @@ FORMER = {
     'learning_rate_decay_factor': 'train.decay_rate',
     'num_steps_per_decay': 'train.schedule_steps',
 }
+# Keys of other kinds of such files for what a file builds on.
+_EXTENDING = dict.fromkeys(('extends', 'defaults'), 'write the files that this one builds on as extend')
 _APART = ('options', 'feeders', 'options.network')  # made of several keys
 ORIGINS = ('dataset', 'train', 'rasters')  # of samples, one of which is given
-SPLITS = tuple(field.name for field in dataclasses.fields(Feeders))
 
 
 @functools.cache
@@ -118,13 +120,15 @@ def run_record(values: Mapping[str, Any]) -> Record:
         own = {'parameters': Key(_parameters(JOBS[algorithm], _section(values, 'parameters')))}
         said = f'{algorithm} takes parameters in its place'
         elsewhere = dict.fromkeys(('model', 'data', 'train'), said)
-        return Record({**common, **own, **others}, elsewhere=elsewhere | _within('parameters', own['parameters']))
+        return Record(
+            {**common, **own, **others}, elsewhere=_EXTENDING | elsewhere | _within('parameters', own['parameters'])
+        )
     task = _section(values, 'model').get('task', TrainJob.task)
     sections = _training(str(_section(values, 'train').get('loss', TrainJob.loss)), task == 'regression')
     elsewhere = {'parameters': f'{TRAINING} takes model, data and train in its place'}
     for name, key in sections.items():
         elsewhere = _within(name, key) | elsewhere
-    return Record({**common, **sections, **others}, elsewhere=elsewhere)
+    return Record({**common, **sections, **others}, elsewhere=_EXTENDING | elsewhere)
 
 
 def algorithm_of(values: Mapping[str, Any]) -> str:

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import Cancelled, EngineError, OutputRefused
+from ..errors import Cancelled, EngineError, OutputRefused, write_error
 from ..events import Event, Log, Reporter, Warn
+from ..folder import is_passing, names_in, write_whole
 from ..jobs import SelfTestJob
 from ..records import versions
 from ..worker import failure
@@ -147,7 +148,7 @@ class SelfTest:
         """
         if os.path.lexists(self.folder) and not os.path.isdir(self.folder):
             raise OutputRefused(f'{self.folder}: this is a file; the self-test fills a folder. Give another name.')
-        found = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else []
+        found = [name for name in names_in(self.folder) if not is_passing(name)]
         foreign = [name for name in found if name not in (RECORD, REPORT, *FILES)]
         if foreign or (found and RECORD not in found):
             raise OutputRefused(
@@ -162,7 +163,7 @@ class SelfTest:
                     os.remove(path)
             os.makedirs(self.folder, exist_ok=True)
         except OSError as error:
-            raise _refused(self.folder, error) from error
+            raise write_error(self.folder, error) from error
 
     def _write(self, running: bool = False) -> None:
         """The record and, at the end, the page."""
@@ -178,20 +179,6 @@ class SelfTest:
             'versions': versions(),
             'devices': self._trials.devices,
         }
-        _write_whole(self._record, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
+        write_whole(self._record, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
         if not running:
-            _write_whole(self.report, self_test_report(record))
-
-
-def _write_whole(path: str, text: str) -> None:
-    """Write a file without the help of GDAL, which may be what does not work."""
-    try:
-        with open(path + '.part', 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.replace(path + '.part', path)
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: str, error: OSError) -> OutputRefused:
-    return OutputRefused(f'{path}: cannot be written ({error.strerror}). Choose another place.')
+            write_whole(self.report, self_test_report(record))

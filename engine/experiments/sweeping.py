@@ -11,6 +11,7 @@ from ..errors import Cancelled, ConfigurationError, DiskFull, EngineError, Inval
 from ..events import Reporter
 from ..folder import write_together
 from ..jobs import RunExperimentJob, TrainJob
+from ..reports.accuracy import WORDS
 from ..reports.sweep import sweep_report
 from ..training.fresh import forget_networks
 from ..worker import failure
@@ -165,7 +166,7 @@ class Sweep:
             run.reason = f'judged by the split {run.split}, the others by {state.split}: not to be compared'
             self._reporter.warn(f'Run {run.name}: {run.reason}.')
         number = 'none' if run.score is None else f'{run.score:.4f}'
-        self._reporter.log(f'Run {run.name}: {state.measure} {number}')
+        self._reporter.log(f'Run {run.name}: {WORDS[state.measure]} {number}')
 
     def _fail(self, run: Run, error: Exception) -> None:
         """A run came to no end; raises what would be in the way of all others, too."""
@@ -202,7 +203,7 @@ class Sweep:
             for run in state.ranked()
         ]
         record = {
-            'measure': ' on '.join(filter(None, (state.measure, state.split))),
+            'measure': ' on '.join(filter(None, (WORDS.get(state.measure, ''), state.split))),
             'best': best.number if best else None,
             'keys': list(self._spec.parameters),
             'runs': runs,
@@ -225,7 +226,7 @@ class Sweep:
             values.update({'BEST_EPOCH': best.best_epoch} if best.best_epoch is not None else {})
             values['BEST_SCORE'] = best.score
             self._reporter.log(
-                f'Best is run {best.name} with {self.state.measure} {best.score:.4f}: {words(best.settings)}; '
+                f'Best is run {best.name} with {WORDS[self.state.measure]} {best.score:.4f}: {words(best.settings)}; '
                 f'its package: {values["BEST"]}'
             )
         return {**values, 'TABLE': os.path.join(self._folder, TABLE), 'REPORT': report}

@@ -156,10 +156,10 @@ def load_state(folder: str) -> SweepState | None:
     try:
         with open(path, encoding='utf-8') as file:
             record = json.load(file)
-        if record.pop('version') != _VERSION:
+        if record.pop('version', None) != _VERSION:
             raise ValueError('of another version')
         return SweepState(**{**record, 'runs': [Run(**run) for run in record['runs']]})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputUnreadable(
-            f'{path}: cannot be read ({error}). Restart the sweep, or give another folder.'
+            f'{path}: cannot be read ({error}). Restart the sweep (--restart, RESTART), or give another folder.'
         ) from error

@@ -14,9 +14,8 @@ from .. import wire
 from ..datasets.crc import crc32c
 from ..datasets.records import masked
 from ..datasets.tfmetadata import create_metadata
-from ..errors import DatasetError, OutputRefused
+from ..errors import DatasetError, OutputRefused, write_error
 from ..folder import write_whole
-from ..gdalio import write_error
 
 RUN_FILE = 'toy.yaml'
 NUMBERS = {'train.tfrecord': range(10), 'validation.tfrecord': range(10, 20)}
@@ -69,7 +68,7 @@ def make_toy(folder: str) -> str:
         _write_missing(os.path.join(folder, name), b''.join(_record(_example(number)) for number in numbers))
     report = create_metadata([os.path.join(folder, name) for name in NUMBERS])
     if not report.sound:
-        faults = ' '.join(f'{file.name}: {file.text}' for file in report.problems)
+        faults = ' '.join(map(str, report.problems))
         raise DatasetError(f'{faults} Remove {folder} to have the toy made anew.')
     _write_missing(run_file, _TEXT)
     return run_file

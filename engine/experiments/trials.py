@@ -26,6 +26,7 @@ from ..jobs import (
     TrainOptions,
     VectorSpec,
 )
+from ..model_package.package import TRAINING
 from ..registry import function_for
 
 TOY, SCENE, POINTS, PACKAGE, MAPS = 'toy', 'scene', 'patches.gpkg', 'package', 'maps'
@@ -75,7 +76,7 @@ class Trials:
 
     def toy(self) -> str:
         """The run of a file."""
-        from .toy import make_toy  # with GDAL, whose absence another trial finds out
+        from .toy import make_toy  # with numpy, whose absence another trial finds out
 
         values = self._do(RunExperimentJob(make_toy(self._at(TOY)), ''))
         self.score = float(values['BEST_SCORE'])
@@ -98,7 +99,7 @@ class Trials:
         )
         small = TrainOptions(filters=4, depth=1)
         self._do(TrainJob('', self._at(PACKAGE), epochs=3, batch_size=4, windows=windows, options=small))
-        with open(self._at(PACKAGE, 'training.json'), encoding='utf-8') as file:
+        with open(self._at(PACKAGE, TRAINING), encoding='utf-8') as file:
             losses = [epoch['training']['loss'] for epoch in json.load(file)['history']]
         if not losses[-1] < losses[0]:
             raise EngineError(f'The network does not learn: its loss went from {losses[0]:.3f} to {losses[-1]:.3f}.')

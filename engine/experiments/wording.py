@@ -6,11 +6,10 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from . import scalars
 from .kinds import Classes, Either, Flag, Kind, Listing, Number, Record, Table, Tagged, Text
 from .paths import hint
-from .scalars import scalar, spelled
 
-_LONGEST = 60  # characters of a value in a message
 _NEAR = 0.75  # likeness of two names, of which one may be meant by the other although it belongs elsewhere
 _MOST_KEYS = 20  # that are all named where none is near
 
@@ -40,10 +39,7 @@ def quoted(value: Any) -> str:
         return 'a mapping'
     if isinstance(value, list):
         return f'a list of {len(value)} values'
-    if value is None:
-        return 'null'
-    text = repr(value) if isinstance(value, str) else spelled(value)
-    return text if len(text) <= _LONGEST else f'{text[: _LONGEST - 1]}…'
+    return scalars.quoted(value)
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -67,10 +63,12 @@ def unknown_key(name: str, kind: Record) -> str:
         return what + near
     for other in difflib.get_close_matches(name, kind.elsewhere, 1, _NEAR):
         return f'{what}; perhaps {other} is meant: {kind.elsewhere[other]}'
+    if not kind.keys:
+        return f'{what}; there are none'
     return what + (f'; known are {listed(kind.keys)}' if len(kind.keys) <= _MOST_KEYS else '')
 
 
 def reads_as(text: str, types: tuple[type, ...]) -> bool:
     """Whether text would be a number of these types without its quotes."""
-    found = scalar(text)
+    found = scalars.scalar(text)
     return isinstance(found, types) and not isinstance(found, bool)

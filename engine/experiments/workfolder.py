@@ -6,12 +6,10 @@ import os
 from collections.abc import Collection
 from types import TracebackType
 
-from ..errors import OutputRefused
-from ..gdalio import write_error
+from ..errors import OutputRefused, write_error
+from ..folder import final_name, is_passing, names_in
 from ..training.lock import FolderLock
 from ..training.runfolder import LOCK
-
-_SUFFIXES = ('.part', '.old')  # of what is being written or replaced
 
 
 class WorkFolder:
@@ -48,15 +46,9 @@ class WorkFolder:
     def _refuse_foreign(self) -> None:
         if os.path.lexists(self.path) and not os.path.isdir(self.path):
             raise OutputRefused(f'{self.path}: this is a file; a {self._what} has a folder. Give another name.')
-        found = sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
-        foreign = [name for name in found if name != LOCK and self._plain(name) not in self._names]
+        found = [name for name in names_in(self.path) if not is_passing(name)]
+        foreign = [name for name in found if name != LOCK and final_name(name) not in self._names]
         if foreign or (found and LOCK not in found):
             raise OutputRefused(
                 f'{self.path}: holds {(foreign or found)[0]}, which is of no {self._what}. Give another folder.'
             )
-
-    @staticmethod
-    def _plain(name: str) -> str:
-        for suffix in _SUFFIXES:
-            name = name.removesuffix(suffix)
-        return name

@@ -14,7 +14,7 @@ class RunExperimentJob(TensorFlowJob):
 
     Attributes:
         file: the description.
-        output: the run folder.
+        output: the run folder; empty: the one that the file names.
         overrides: ``key=value``, ``+key=value`` or ``~key``, in this order.
         trusted: folders whose code may be run, for architectures of the user's own.
         restart: forget what an earlier run left in the folder.

@@ -170,7 +170,8 @@ class TrainJob(TensorFlowJob):
         classes: which values are classes, with names and colours; empty: those of the dataset.
         loss: one of `LOSSES`; ``auto``: cross-entropy for classes, Huber for values.
         resume: go on with a training of this job that was interrupted.
-        warm_start: a model package whose weights are the first ones, as far as they fit.
+        warm_start: a model package, or a run folder with one called ``best``, whose weights are the first ones, as far
+            as they fit.
         validation: datasets to judge the epochs with, in place of the split of that name.
         validation_share: share of the training samples that is taken for validation, in blocks of ground.
         report: optional further place for the HTML report.

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import InputUnreadable, InvalidJob, OutputRefused
+from ..errors import InputUnreadable, InvalidJob, OutputRefused, write_error
 from ..events import Reporter
-from ..gdalio import config, dtype_of, gdal, open_raster, write_error
+from ..gdalio import config, dtype_of, gdal, open_raster
 from ..jobs import CONNECTIVITIES, ClassDef
 from ..raster import grid_of
 from .checking import check_layout, count_changes, read_overviews

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 
-from ..gdalio import write_error
+from ..errors import write_error
 
 FILE = 'tiles.jsonl'
 _INTERVAL = 5.0  # seconds after which what was written is forced out to the disk, against a loss of power

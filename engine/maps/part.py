@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
-from ..errors import InvalidJob, OutputRefused
-from ..gdalio import write_error
+from ..errors import InvalidJob, OutputRefused, write_error
 from .journal import FILE as JOURNAL
 
 MARKER = 'job.json'

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..errors import InputUnreadable, InvalidJob, OutputRefused
+from ..errors import InputUnreadable, InvalidJob, OutputRefused, write_error
 from ..events import Reporter
-from ..gdalio import dtype_of, gdal, ogr, open_raster, osr, write_error
+from ..gdalio import dtype_of, gdal, ogr, open_raster, osr
 from ..grid import Grid
 from ..jobs import ClassDef
 from ..raster import grid_of

@@ -11,8 +11,8 @@ from types import TracebackType
 
 import numpy as np
 
-from ..errors import EngineError, InvalidJob, OutputRefused
-from ..gdalio import config, gdal, gdal_type, open_raster, osr, write_error
+from ..errors import EngineError, InvalidJob, OutputRefused, write_error
+from ..gdalio import config, gdal, gdal_type, open_raster, osr
 from ..grid import Grid, Window
 from .checking import check_blocks
 from .part import PartFolder

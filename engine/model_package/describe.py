@@ -12,9 +12,8 @@ import numpy as np
 
 from ..errors import EngineError, ModelError
 from ..events import Reporter
-from ..folder import write_whole
+from ..folder import require_file_place, write_whole
 from ..jobs import DescribeJob
-from ..reports.html import require_report_place
 from ..reports.model import model_report
 from ..runtimes.base import Runtime
 from ..runtimes.geometry import Geometry, InputGeometry, union
@@ -36,7 +35,7 @@ def describe_model(job: DescribeJob, reporter: Reporter) -> dict[str, Any]:
     """
     for path in (job.report, job.json):
         if path:
-            require_report_place(path)
+            require_file_place(path)
     with open_model(job.model) as model:
         reporter.progress(0.1, 'Reading the model')
         description = describe(model, reporter)

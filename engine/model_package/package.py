@@ -14,9 +14,8 @@ import zipfile
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from ..errors import ModelError, write_error
 from ..folder import OutputFolder
-from ..gdalio import write_error
 from .card import ITEM, ModelCard, read_card, zip_root
 
 if TYPE_CHECKING:

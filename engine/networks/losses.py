@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import InvalidJob
+from ..options import checked_options
 from .lossoptions import OF_CLASSES, OF_VALUES, DiceOptions, FocalOptions, HuberOptions, NoOptions, TverskyOptions
-from .options import options_of
 
 Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -36,13 +36,8 @@ def loss(kind: str, options: Mapping[str, Any], *, regression: bool = False) -> 
     if name not in table:
         what = 'a regression' if regression else 'classes'
         raise InvalidJob(f'LOSS {kind!r}: no loss for {what}; those are auto, {", ".join(table)}.')
-    function, chosen = _FUNCTIONS[name], options_of(table[name], options, f'the loss {name}')
+    function, chosen = _FUNCTIONS[name], checked_options(table[name], options, f'the loss {name}')
     return lambda found, labels, weights: function(found, labels, weights, chosen)
-
-
-def masked_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy; see `loss` for arguments and result."""
-    return _cross_entropy(logits, labels, weights, NoOptions())
 
 
 def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, options: NoOptions) -> tf.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from .options import bounded
+from ..options import bounded
 
 
 @dataclasses.dataclass(frozen=True)

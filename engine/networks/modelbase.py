@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from ..errors import EngineMissing, InvalidJob, OutputRefused
+from ..errors import EngineMissing, InvalidJob, OutputRefused, write_error
 from ..folder import OutputFolder
-from ..gdalio import write_error
 from .network import Network
 from .tensorflowcalls import tensorflow_calls
 

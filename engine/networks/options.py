@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Mapping
-from typing import Any, TypeVar
 
-from ..errors import InvalidJob
-from ..jobs import from_dict
+from ..options import bounded
 
-T = TypeVar('T')
 BACKBONES = (
     'mobilenetv2',
     'resnet50',
@@ -18,62 +13,6 @@ BACKBONES = (
     'densenet121',
     *(f'efficientnetb{number}' for number in range(8)),
 )
-
-
-def bounded(
-    default: Any, *, least: float | None = None, most: float | None = None, below: float | None = None, among: Any = ()
-) -> Any:
-    """A field of a dataclass, with the bounds that `options_of` holds its value, or each of its values, to."""
-    return dataclasses.field(
-        default=default, metadata={'least': least, 'most': most, 'below': below, 'among': tuple(among)}
-    )
-
-
-def options_of(cls: type[T], given: Mapping[str, Any], what: str) -> T:
-    """Options as a dataclass of type `cls`.
-
-    Args:
-        given: plain values by name.
-        what: they are options of, for error messages.
-
-    Raises:
-        InvalidJob: an unknown name, a value of another type, or out of bounds.
-    """
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for name in given:
-        if name not in fields:
-            near = difflib.get_close_matches(str(name), fields, 1)
-            hint = f' Did you mean {near[0]!r}?' if near else ''
-            known = ', '.join(fields) or 'none'
-            raise InvalidJob(f'Option {name!r}: {what} has no such option.{hint} Known are: {known}.')
-    options = from_dict(cls, dict(given), 'Option ')
-    for name, field in fields.items():
-        value = getattr(options, name)
-        for item in value if isinstance(value, tuple) else (value,):
-            _require(name, item, **field.metadata)
-    return options
-
-
-def _require(
-    name: str,
-    value: Any,
-    least: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
-    among: tuple[Any, ...] = (),
-) -> None:
-    """Raise `InvalidJob` where a value is out of bounds."""
-    if among and value not in among:
-        near = difflib.get_close_matches(str(value), among, 1)
-        hint = f' Did you mean {near[0]!r}?' if near else ''
-        raise InvalidJob(f'Option {name} {value!r}: unknown.{hint} Known are: {", ".join(among)}.')
-    for bound, words, holds in (
-        (least, 'at least', lambda: value >= least),
-        (most, 'at most', lambda: value <= most),
-        (below, 'less than', lambda: value < below),
-    ):
-        if bound is not None and not holds():  # not a number is within no bounds
-            raise InvalidJob(f'Option {name} {value}: must be {words} {bound}.')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidJob
+from ..options import checked_options
 from . import options as known_options
 from .halving import require_halves, require_patch_levels, require_room
 from .own import build_own, own_builder
@@ -79,7 +80,7 @@ def build(
     if architecture not in _KNOWN:
         return build_own(architecture, folder, sources, head, options)
     function = getattr(importlib.import_module(f'.{architecture}', __package__), architecture)
-    return function(sources, head, known_options.options_of(_KNOWN[architecture].options, options, architecture))
+    return function(sources, head, checked_options(_KNOWN[architecture].options, options, architecture))
 
 
 def check(
@@ -91,7 +92,7 @@ def check(
     if architecture not in _KNOWN:
         _require_own(architecture, folder)
         return
-    chosen: Any = known_options.options_of(_KNOWN[architecture].options, options, architecture)
+    chosen: Any = checked_options(_KNOWN[architecture].options, options, architecture)
     require_task(architecture, head.task, head.per_pixel)
     _require_resolutions(architecture, sources)
     _require_patches(architecture, sources, head, chosen)

@@ -74,7 +74,7 @@ def _classes(found: dict[str, Any]) -> str:
 def _source(source: dict[str, Any]) -> str:
     facts = [
         ('Patches', _form(source)),
-        ('Pixel size', f'{_pair(source["pixel_size"])} map units'),
+        ('Pixel size', _pair(source['pixel_size'])),
         ('No-data policy', source['nodata_policy']),
         ('Rasters', ', '.join(source['rasters']) or 'unknown'),
     ]
@@ -112,7 +112,7 @@ def dataset_lines(found: dict[str, Any]) -> Iterator[str]:
     yield f'Fingerprint {found["fingerprint"]}'
     for source in found['sources']:
         yield (
-            f'Source {source["name"]}: {_form(source)}, pixels of {_pair(source["pixel_size"])} map units, no-data '
+            f'Source {source["name"]}: {_form(source)}, pixels of {_pair(source["pixel_size"])}, no-data '
             f'policy {source["nodata_policy"]}'
         )
         yield from _text_table([_BAND_HEADER, *_bands(source)])
@@ -156,7 +156,8 @@ def _form(info: dict[str, Any]) -> str:
 
 
 def _pair(sizes: Sequence[float]) -> str:
-    return ' × '.join(f'{size:g}' for size in sizes)
+    """The size of pixels."""
+    return ' × '.join(f'{size:g}' for size in sizes) + ' map units' if all(sizes) else 'unknown size'
 
 
 def _place(extent: Sequence[float] | None) -> str:

@@ -8,11 +8,8 @@ from __future__ import annotations
 import base64
 import html
 import math
-import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
-
-from ..errors import OutputRefused
 
 _STYLE = """
 :root { --ink: #1d2b36; --soft: #5d6d7a; --line: #dfe5ea; --ground: #f4f6f8; --accent: #1f7a5c; }
@@ -252,15 +249,6 @@ def line_chart(title: str, lines: Sequence[Line], mark: float | None = None, top
         out.append(f'<text x="{name_x}" y="16" text-anchor="end" style="{look}">{text(line.name)}</text>')
         name_x -= 12 + 7 * len(line.name)
     return ''.join(out) + '</svg>'
-
-
-def require_report_place(path: str) -> None:
-    """Raise `OutputRefused` before long work where no report could be written at its end."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise OutputRefused(f'{path}: this is a folder; the report is a file. Give another name.')
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise OutputRefused(f'{path}: there is no folder {folder} that can be written to. Choose another place.')
 
 
 def _swatch(colour: str) -> str:

@@ -19,9 +19,9 @@ def sweep_report(title: str, subtitle: str, record: Mapping[str, Any]) -> str:
     """The report as HTML.
 
     Args:
-        record: ``measure``, ``larger`` and ``best`` (number of the best run or None); ``keys`` of the settings; and
-            ``runs``, ranked: each with ``number``, ``name``, ``settings`` (texts), ``values`` (as they are),
-            ``score``, ``best_epoch``, ``seconds``, ``status`` and ``reason``.
+        record: ``measure`` and ``best`` (number of the best run or None); ``keys`` of the settings; and ``runs``,
+            ranked: each with ``number``, ``name``, ``settings`` (texts), ``values`` (as they are), ``score``,
+            ``best_epoch``, ``seconds``, ``status`` and ``reason``.
     """
     runs, keys = record['runs'], record['keys']
     parts = [_headline(record), html.section('Runs', _table(record), *_remarks(runs))]
@@ -60,9 +60,9 @@ def _table(record: Mapping[str, Any]) -> str:
 
 
 def _remarks(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why runs failed."""
-    failed = [(run['name'], run['reason']) for run in runs if run['reason']]
-    return [html.heading('What failed'), html.facts(failed)] if failed else []
+    """Why runs failed, or cannot be compared."""
+    found = [(run['name'], run['reason']) for run in runs if run['reason']]
+    return [html.heading('Remarks'), html.facts(found)] if found else []
 
 
 def _chart(key: str, measure: str, runs: Sequence[Mapping[str, Any]], best: int | None) -> str:

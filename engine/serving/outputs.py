@@ -11,9 +11,8 @@ from types import TracebackType
 
 import numpy as np
 
-from ..errors import DiskFull
+from ..errors import DiskFull, write_error
 from ..events import Reporter
-from ..gdalio import write_error
 from ..grid import Grid
 from ..maps.classes import dress, qml, style_path
 from ..maps.finishing import Finishing, finish_raster

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import EngineError, InvalidJob, OutOfMemory
+from ..errors import EngineError, InvalidJob, OutOfMemory, write_error
 from ..events import Reporter
-from ..gdalio import gdal, write_error
+from ..gdalio import gdal
 from ..grid import Grid
 from ..jobs import ServeJob
 from ..maps.finishing import check_options

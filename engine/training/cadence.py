@@ -10,6 +10,10 @@ from typing import Optional
 from ..jobs import TrainOptions
 
 Clock = Callable[[], float]  # seconds from some moment on
+# Options of each: epochs, steps and seconds.
+VALIDATION_OPTIONS = ('validation_epochs', 'validation_steps', 'validation_secs')
+CHECKPOINT_OPTIONS = ('save_checkpoint_epochs', 'save_checkpoint_steps', 'save_checkpoint_secs')
+SUMMARY_OPTIONS = ('save_summary_epochs', 'save_summary_steps')
 
 
 @dataclasses.dataclass

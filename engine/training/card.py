@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 from ..events import Reporter
 from ..jobs import TrainJob
 from ..model_package.card import InputCard, ModelCard, OutputCard, ReceptiveField
-from ..records import versions
+from ..records import finite, versions
 from .ground import footprint
 from .opening import Material, ratios
 from .splits import Split
@@ -93,7 +92,7 @@ def training_record(
         outcome: ``history``, ``best``, ``results`` and what else the training says.
     """
     samples, first = material.samples, material.sources[0]
-    return _strict(
+    return finite(
         {
             'created': created,
             'model': {'name': os.path.basename(os.path.abspath(job.output)), 'parameters': parameters},
@@ -122,15 +121,6 @@ def training_record(
             'versions': versions(),
         }
     )
-
-
-def _strict(value: Any) -> Any:
-    """Plain values with None for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _split_record(split: Split) -> dict[str, Any]:

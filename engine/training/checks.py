@@ -20,18 +20,9 @@ from ..jobs import (
     from_dict,
 )
 from .augmentationspec import AugmentationSpec
+from .cadence import CHECKPOINT_OPTIONS, SUMMARY_OPTIONS, VALIDATION_OPTIONS
+from .monitor import Monitor
 from .schedule import pieces_of
-
-_CADENCES = (
-    'validation_epochs',
-    'validation_steps',
-    'validation_secs',
-    'save_checkpoint_epochs',
-    'save_checkpoint_steps',
-    'save_checkpoint_secs',
-    'save_summary_epochs',
-    'save_summary_steps',
-)
 
 
 def check_job(job: TrainJob, fed: bool = False) -> None:
@@ -57,6 +48,7 @@ def check_job(job: TrainJob, fed: bool = False) -> None:
             f'class_weights {options.class_weights!r}: give {" or ".join(map(repr, CLASS_WEIGHTS))}, or a weight for '
             'each class as in {"11": 2.5}.'
         )
+    Monitor.of(options, job.task)
     _check_numbers(job)
     _check_origin(job, fed)
     _check_course(job)
@@ -86,7 +78,10 @@ def _check_numbers(job: TrainJob) -> None:
         ('minimum_epochs', options.minimum_epochs, 0),
         ('schedule_steps', options.schedule_steps, 0),
         ('shuffle_buffer', options.shuffle_buffer, 0),
-        *((name, getattr(options, name) or 0, 0) for name in _CADENCES),
+        *(
+            (name, getattr(options, name) or 0, 0)
+            for name in (*VALIDATION_OPTIONS, *CHECKPOINT_OPTIONS, *SUMMARY_OPTIONS)
+        ),
         ('threads', options.threads, 0),
     ):
         if not least <= number < float('inf'):

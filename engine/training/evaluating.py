@@ -8,14 +8,13 @@ from typing import Any
 
 from ..errors import InvalidJob, NoSamples, OutputRefused
 from ..events import Reporter
-from ..folder import write_together
+from ..folder import require_file_place, write_together
 from ..jobs import EVALUATED_SPLITS, RUNTIMES, EvaluateJob
 from ..model_package.importers import open_model, tag_set
 from ..model_package.package import now
 from ..records import versions
 from ..reports.accuracy import WORDS
 from ..reports.evaluation import evaluation_report
-from ..reports.html import require_report_place
 from .judgement import Judgement, judgement_table
 from .mapjudging import judge_map
 from .patchjudging import judge_patches
@@ -89,7 +88,7 @@ def _check(job: EvaluateJob) -> None:
     if len(set(places)) < len(places):
         raise InvalidJob('REPORT and TABLE are the same file; give two names.')
     for path in places:
-        require_report_place(path)
+        require_file_place(path)
         if path in map(os.path.realpath, job.inputs()):
             raise OutputRefused(f'{path}: this is an input, which is never written to; give another name.')
 

@@ -10,19 +10,12 @@ from typing import Any
 
 from ..jobs import TrainJob
 from ..records import fingerprint, versions
+from .cadence import CHECKPOINT_OPTIONS, SUMMARY_OPTIONS
 from .devices import Devices
 from .opening import Material
 
 _FREE = ('output', 'report', 'resume', 'job', 'configuration')  # of a job: what does not change the weights
-_FREE_OPTIONS = (
-    'threads',  # see `fingerprint_of`
-    'device',
-    'save_checkpoint_epochs',
-    'save_checkpoint_steps',
-    'save_checkpoint_secs',
-    'save_summary_epochs',
-    'save_summary_steps',
-)
+_FREE_OPTIONS = ('threads', 'device', *CHECKPOINT_OPTIONS, *SUMMARY_OPTIONS)  # for threads see `fingerprint_of`
 LENGTH = ('epochs', 'option patience', 'option min_delta', 'option minimum_epochs')  # what says when a training ends
 
 

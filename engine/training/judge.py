@@ -10,11 +10,12 @@ import numpy as np
 
 from ..events import Reporter
 from ..jobs import TrainJob
+from .cadence import VALIDATION_OPTIONS
 from .monitor import Monitor, Ranking
 from .opening import TRAIN, VALIDATION, Material
 
 Weights = Mapping[str, np.ndarray]
-_OPTIONS = ('validation_epochs', 'validation_steps', 'validation_secs', 'monitor', 'patience')  # with a split for it
+_OPTIONS = (*VALIDATION_OPTIONS, 'monitor', 'patience')  # with a split for it
 
 
 class Judge:
@@ -85,7 +86,8 @@ def _split(job: TrainJob, material: Material, reporter: Reporter) -> tuple[str, 
             'on the samples they were trained with, which tells little. VALIDATION_DATASET or VALIDATION_SHARE '
             'give others.'
         )
-        idle = [name for name in _OPTIONS if getattr(job.options, name)]
+        heeded = 'monitor' if job.options.schedule == 'plateau' else ''  # by the learning rate, on training samples
+        idle = [name for name in _OPTIONS if getattr(job.options, name) and name != heeded]
         if idle:
             reporter.warn(f'{", ".join(idle)}: without effect, since there are no samples for validation.')
         return TRAIN, False

@@ -9,8 +9,7 @@ import sys
 from types import TracebackType
 from typing import IO, Optional
 
-from ..errors import OutputRefused
-from ..gdalio import write_error
+from ..errors import OutputRefused, write_error
 
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
 _FAR = 1 << 30  # beyond the text: what Windows has locked cannot be read

@@ -10,9 +10,9 @@ from typing import Optional
 
 import numpy as np
 
-from ..errors import InvalidJob, LabelError
+from ..errors import InvalidJob, LabelError, write_error
 from ..events import Reporter
-from ..gdalio import gdal, write_error
+from ..gdalio import gdal
 from ..grid import Grid, Window
 from ..jobs import EvaluateJob, SourceSpec
 from ..nodata import valid_pixels

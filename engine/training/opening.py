@@ -14,6 +14,7 @@ from ..datasets.feeders.options import OF_THE_RUN
 from ..datasets.feeders.samples import FeederSamples, samples_of
 from ..datasets.feeders.wanted import Wanted
 from ..datasets.foreign import is_foreign
+from ..datasets.integrity import in_one_line, sealed, strangers
 from ..datasets.manifest import LabelInfo, Manifest, SourceInfo
 from ..datasets.reader import Dataset
 from ..datasets.recognition import NO_LABELS
@@ -162,7 +163,11 @@ def _fed(job: TrainJob, feeders: Mapping[str, Feeder], reporter: Reporter) -> di
 def _dataset(job: TrainJob, folder: str, reporter: Reporter) -> Dataset:
     """A dataset of any kind. Where values are to be predicted, the labels of a foreign one are one more source."""
     foreign = job.task == 'regression' and is_foreign(folder)
-    return Dataset.open(folder, NO_LABELS if foreign else '', reporter)
+    dataset = Dataset.open(folder, NO_LABELS if foreign else '', reporter)
+    doubts = [] if dataset.foreign else [*sealed(dataset), *strangers(dataset)]
+    if doubts:
+        reporter.warn(in_one_line(folder, doubts))
+    return dataset
 
 
 def _target(manifest: Manifest, job: TrainJob, classes: Sequence[ClassDef]) -> Target:

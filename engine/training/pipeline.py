@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from ..datasets.feeders.order import through_buffer
 from ..datasets.manifest import SourceInfo
+from ..datasets.readahead import read_ahead
 from ..jobs import TrainOptions
 from ..nodata import fill_invalid, valid_pixels
 from ..raster import unformat_nodata
@@ -94,18 +93,7 @@ def batches(
         batch = reader.read(indices[part])
         return batch if change is None else change(batch, part)
 
-    with ThreadPoolExecutor(_THREADS, 'samples') as pool:
-        pending: deque[Future[Batch]] = deque()
-        try:
-            for part in parts:
-                pending.append(pool.submit(load, part))
-                if len(pending) > _AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+    return read_ahead(load, parts, _AHEAD, _THREADS)
 
 
 def batch_count(samples: int, size: int) -> int:

@@ -9,7 +9,7 @@
     history.csv    a row for each epoch, as far as the state goes
     report.html    of the best weights
     best/ best-2/ …  final/    model packages: of the best weights, the second best ones …, and the last ones
-    config.yaml    the configuration, where there is one
+    config.yaml    the configuration, and log.txt what was said, where a file described the run
 """
 
 from __future__ import annotations
@@ -17,38 +17,34 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import math
 import os
 import platform
 import re
 import shutil
-from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..datasets.filepatterns import matching_files
-from ..errors import InvalidJob, OutputRefused
-from ..folder import write_whole
-from ..gdalio import write_error
+from ..errors import InvalidJob, OutputRefused, write_error
+from ..folder import final_name, is_passing, names_in, write_whole
 from ..jobs import TrainJob
 from ..model_package.card import ITEM
 from ..model_package.package import HISTORY, LOGS, REPORT, PackageFolder
-from ..records import fingerprint as file_fingerprint
-from ..records import versions
+from ..records import finite, input_fingerprints, versions
 from .fingerprint import LENGTH, settings_of
 from .history import history_table, is_log
 from .lock import FolderLock
 from .results import Choice, stopped
-from .state import CHECKPOINT, Fill, State, StateFolder, is_state, names_in
+from .state import CHECKPOINT, Fill, State, StateFolder, is_state
 
 if TYPE_CHECKING:
     from .training import Training
 
 LOCK, RECORD, CONFIGURATION = 'run.lock', 'run.json', 'config.yaml'
 BEST, FINAL = 'best', 'final'
-_FILES = (LOCK, RECORD, CONFIGURATION, HISTORY, REPORT)
+LOG = 'log.txt'
+_FILES = (LOCK, RECORD, CONFIGURATION, LOG, HISTORY, REPORT)
 _PACKAGE = re.compile(rf'({BEST}|{BEST}-\d+|{FINAL})$')
-_VERSION = 1
+VERSION = 1  # of `RECORD`
 
 
 class RunFolder(StateFolder):
@@ -102,17 +98,17 @@ class RunFolder(StateFolder):
 
     def begin(self, job: TrainJob) -> Optional[dict[str, Any]]:
         """See `StateFolder.begin`."""
-        known = self._known_record()
+        known = record_in(self.home)
         settings = settings_of(job)
         self._record = {
-            'run': _VERSION,
+            'run': VERSION,
             'finished': None,
             'epochs': {'asked': job.epochs, 'done': 0},
             'seed': job.seed,
             'keep_best': self.keep_best,
             'settings': {key: value for key, value in settings.items() if key not in LENGTH},
             'length': {key: settings[key] for key in LENGTH},
-            'inputs': [file_fingerprint(path) for path in _inputs(job)],
+            'inputs': input_fingerprints(job),
             'host': platform.node(),
             'started': _now(),
         }
@@ -151,7 +147,7 @@ class RunFolder(StateFolder):
 
     def finish(self) -> None:
         """See `StateFolder.finish`."""
-        there = {_plain(name) for name in names_in(self.home) if _PACKAGE.match(_plain(name))}
+        there = {final_name(name) for name in names_in(self.home) if _PACKAGE.match(final_name(name))}
         for name in there - set(self._names):
             with PackageFolder(self._place(name)):  # refuses what is none, and removes the rest of an unfinished one
                 for old in (name, f'{name}.old'):
@@ -170,29 +166,20 @@ class RunFolder(StateFolder):
     def _refuse_foreign(self) -> None:
         if os.path.lexists(self.home) and not os.path.isdir(self.home):
             raise OutputRefused(f'{self.home}: this is a file; a run has a folder. Give another name.')
-        names = names_in(self.home)
+        names = _asked(self.home)
         ours = {name.removesuffix('.part') for name in names}
         if ours - {CONFIGURATION} and not ours & {LOCK, RECORD}:
             raise OutputRefused(f'{self.home}: the folder is not empty and holds no run of Quadrat. Give another one.')
         foreign = [name for name in names if not _is_ours(name)]
-        foreign += [name for name in names_in(self.checkpoints) if not is_state(name)]
-        for part in names_in(self.logs):
-            within = [os.path.join(part, name) for name in names_in(os.path.join(self.logs, part))]
+        foreign += [name for name in _asked(self.checkpoints) if not is_state(name)]
+        for part in _asked(self.logs):
+            within = [os.path.join(part, name) for name in _asked(os.path.join(self.logs, part))]
             foreign += [name for name in (part, *within) if not is_log(name)]
         if foreign:
             raise OutputRefused(
                 f'{self.home}: holds {foreign[0]}, which is no part of a run. Move it elsewhere, or give another '
                 'folder.'
             )
-
-    def _known_record(self) -> dict[str, Any]:
-        """What run.json says; nothing where there is none, or none that can be read."""
-        try:
-            with open(self._place(RECORD), encoding='utf-8') as file:
-                found = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) and found.get('run') == _VERSION else {}
 
     def _is_done(self, known: dict[str, Any]) -> bool:
         """Whether an earlier run was what this one is to be, and has all its results."""
@@ -224,37 +211,30 @@ class RunFolder(StateFolder):
         self._write()
 
     def _write(self) -> None:
-        write_whole(self._place(RECORD), json.dumps(_strict(self._record), indent=1, ensure_ascii=False) + '\n')
+        write_whole(self._place(RECORD), json.dumps(finite(self._record), indent=1, ensure_ascii=False) + '\n')
 
 
-def _inputs(job: TrainJob) -> list[str]:
-    """What a job reads, with the files that patterns mean."""
-    found: list[str] = []
-    for path in job.inputs():
-        found += [path] if os.path.lexists(path) else matching_files(path)[0] or [path]
-    return found
+def record_in(folder: str) -> dict[str, Any]:
+    """What run.json in a folder says; nothing where there is none, or none that can be read."""
+    try:
+        with open(os.path.join(folder, RECORD), encoding='utf-8') as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and found.get('run') == VERSION else {}
+
+
+def _asked(folder: str) -> list[str]:
+    """What somebody put into a folder."""
+    return [name for name in names_in(folder) if not is_passing(name)]
 
 
 def _is_ours(name: str) -> bool:
     """Whether a run folder may hold this name."""
     if name in (CHECKPOINT, LOGS) or name.removesuffix('.part') in _FILES:
         return True
-    return _PACKAGE.match(_plain(name)) is not None
-
-
-def _plain(name: str) -> str:
-    """Of a package, also while it is made or replaced."""
-    return name.removesuffix('.part').removesuffix('.old')
+    return _PACKAGE.match(final_name(name)) is not None
 
 
 def _now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec='seconds')
-
-
-def _strict(value: Any) -> Any:
-    """Plain values with None for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

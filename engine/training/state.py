@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
-from ..errors import OutputRefused, TrainingDiverged
+from ..errors import OutputRefused, TrainingDiverged, write_error
 from ..events import Reporter
-from ..gdalio import write_error
+from ..folder import names_in
 from ..jobs import TrainJob
 from ..model_package.package import LOGS, PackageFolder
 from .arrayfile import read_arrays, write_arrays
@@ -191,8 +191,8 @@ class StateFolder(abc.ABC):
             differing = [key for key in differing if old.get(key) != fingerprint.get(key)]
             state = State(**meta['state'], summaries=arrays.pop(_SUMMARIES).tolist(), arrays=arrays)
             kept = [self._weights(entry['step']) for entry in state.best]
-        except _DAMAGED as error:
-            reporter.warn(f'{path}: cannot be read ({error}); the training starts over.')
+        except _DAMAGED:
+            reporter.warn(f'{path}: damaged, or of another version; the training starts over.')
             return None
         if differing:
             reporter.warn(
@@ -289,8 +289,3 @@ def is_state(name: str) -> bool:
     """Whether the folder of a state may hold this name."""
     name = name.removesuffix('.new')
     return name == _STATE or _BEST.match(name) is not None
-
-
-def names_in(folder: str) -> list[str]:
-    """What lies in a folder, if it exists."""
-    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []

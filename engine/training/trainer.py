@@ -8,19 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..datasets.feeders.feeder import Feeder
+from ..errors import write_error
 from ..events import Reporter
-from ..folder import write_whole
-from ..gdalio import write_error
+from ..folder import require_file_place, write_whole
 from ..jobs import TrainJob
 from ..model_package.package import HISTORY, REPORT, PackageFolder, fill_package, now, write_text
-from ..reports.html import require_report_place
 from ..reports.training import training_report
 from .card import model_card, training_record
 from .checks import check_job
 from .devices import is_chief
 from .examples import draw_examples
 from .history import history_table
-from .monitor import Monitor
 from .network import check_network, finished
 from .opening import open_material
 from .results import Choice, outcome_of
@@ -72,9 +70,8 @@ def _train(
     job: TrainJob, folder: StateFolder, reporter: Reporter, feeders: Mapping[str, Feeder] | None
 ) -> dict[str, Any]:
     check_job(job, bool(feeders))
-    Monitor.of(job.options, job.task)  # refuses what it cannot look at
     if job.report:
-        require_report_place(job.report)
+        require_file_place(job.report)
     job = dataclasses.replace(job, output=folder.output)
     folder.writes = is_chief(job.options)
     reporter.writes = folder.writes

@@ -14,10 +14,11 @@ import numpy as np
 from ..errors import InvalidJob, ModelError
 from ..events import Reporter
 from ..jobs import TrainOptions
-from ..model_package.card import ModelCard
+from ..model_package.card import ITEM, ModelCard
 from ..model_package.package import open_package
 from .opening import Material
 from .optimizing import layers_of
+from .runfolder import BEST
 
 Channel = tuple[str, str]  # a source and a band of it
 _KEEP = (  # layers that leave the bands as they are
@@ -59,7 +60,8 @@ def warm_start(
     path: str, model: keras.Model, material: Material, options: TrainOptions, reporter: Reporter
 ) -> Transfer:
     """Take over what fits of the weights of a model package: layers by name; the first ones band by band, where the
-    mean over all bands stands in for those that are new; the last one class by class.
+    mean over all bands stands in for those that are new, or by their order where nobody has named them; the last one
+    class by class.
 
     Args:
         path: of the package, or of a run folder with a package ``best`` in it.
@@ -71,8 +73,8 @@ def warm_start(
         ModelError: it is no package with a Keras model, or no layer of it fits.
     """
     begins = _chosen(layers_of(model), options)
-    best = os.path.join(path, 'best')
-    with open_package(best if os.path.isfile(os.path.join(best, 'item.json')) else path) as package:
+    best = os.path.join(path, BEST)
+    with open_package(best if os.path.isfile(os.path.join(best, ITEM)) else path) as package:
         card = package.card
         try:
             other = keras.saving.load_model(package.keras, compile=False, safe_mode=True)
@@ -83,8 +85,9 @@ def warm_start(
             ) from error
     done = _transfer(model, other, card, material, begins)
     if not done.known:
+        why = f'layers such as {done.mismatched[0]} have other sizes there' if done.mismatched else 'none has its names'
         raise ModelError(
-            f'{path}: no layer of it fits this network; it was made with {card.architecture or "another"}.'
+            f'{path}: no layer of it fits this network: {why}; it was made with {card.architecture or "another"}.'
         )
     for words, names in (
         ('taken over', done.loaded),
@@ -139,6 +142,8 @@ def _transfer(
             continue
         weights = source.get_weights()
         into, from_ = _channels(layer, bands), _channels(source, old_bands)
+        if into and from_ and _by_place(into, from_):
+            from_ = into
         if layer.name == 'logits':
             weights = _for_classes(layer.get_weights(), weights, classes, old_classes)
         elif into and from_ and into != from_:
@@ -151,6 +156,13 @@ def _transfer(
         (done.loaded if same else done.adapted).append(layer.name)
     done.unused.extend(theirs)
     return done
+
+
+def _by_place(wanted: Sequence[Channel], there: Sequence[Channel]) -> bool:
+    """Whether nobody has named the bands on one side, and there are as many on both: then their order counts."""
+    names, old = [band for _, band in wanted], [band for _, band in there]
+    numbers = [f'B{number}' for number in range(1, len(names) + 1)]
+    return len(names) == len(old) and numbers in (names, old) and not {*names} & {*old}
 
 
 def _for_bands(kernel: np.ndarray, wanted: Sequence[Channel], there: Sequence[Channel]) -> np.ndarray:

@@ -7,8 +7,10 @@ import json
 
 import pytest
 
+from quadrat.engine.datasets.feeders.options import OPTIONS
 from quadrat.engine.errors import EngineError, InvalidJob
 from quadrat.engine.jobs import (
+    FEEDERS,
     CheckEngineJob,
     ClassDef,
     ConvertDatasetJob,
@@ -104,6 +106,12 @@ def test_inputs_and_outputs():
     assert EXTRACT.outputs() == {'OUTPUT': 'dataset', 'ACCEPTED': 'accepted.gpkg', 'REJECTED': ''}
     for job in JOBS:
         assert not set(job.inputs()) & set(job.outputs().values())
+
+
+@pytest.mark.parametrize('kind', FEEDERS)
+def test_feeders_tell_of_all_their_files(kind):
+    names = {field.name for field in dataclasses.fields(OPTIONS[kind]) if field.metadata.get('path')}
+    assert names and {*FeederSpec(kind, {name: name for name in names}).inputs()} == names
 
 
 def test_whole_numbers_pass_for_real_ones():

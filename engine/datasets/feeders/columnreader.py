@@ -127,13 +127,15 @@ class ColumnReader:
             bands=tuple(names),
             nodata=('' if nodata is None else str(nodata),) * shape[2],
             nodata_policy='ignore' if nodata is None else 'any',
-            pixel_size=(1.0, 1.0),
+            pixel_size=(0.0, 0.0),  # nobody says
             rasters=(),
             statistics=_UNKNOWN,
         )
 
     def _layout(self, name: str, column: Column) -> tuple[int, int, int]:
         """(rows, columns, bands) of a column, or `InvalidJob` where it has none."""
+        if column.dtype.kind == 'c':
+            raise InvalidJob(f'{self.name}: {name!r} has complex numbers, and networks take real ones.')
         if column.dtype.kind not in 'iufb':
             raise InvalidJob(
                 f'{self.name}: {name!r} is text, and networks take numbers. Describe a picture as ImageFeature, and '

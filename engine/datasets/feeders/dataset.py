@@ -6,10 +6,10 @@ import numpy as np
 
 from ...errors import InvalidJob
 from ...events import Reporter
+from ...options import checked_options
 from ..manifest import Shard
 from ..reader import Dataset
 from .feeder import Feeder
-from .fields import from_options
 from .options import DatasetOptions
 from .source import Column, Source
 
@@ -89,7 +89,7 @@ class DatasetFeeder(Feeder):
             'shuffle_buffer_size': shuffle_buffer_size,
             'seed': seed,
         }
-        options = from_options(DatasetOptions, given, type(self).__name__)
+        options = checked_options(DatasetOptions, given, type(self).__name__)
         super().__init__(DatasetSource(options, Reporter()), options)
 
 

@@ -10,7 +10,7 @@ import math
 from typing import Any, Dict, Mapping, Tuple, Union
 
 from ...errors import InvalidJob
-from .fields import bounded, from_options
+from ...options import bounded, checked_options
 
 DTYPES = ('int64', 'float32', 'string')  # those that records of TensorFlow's examples have
 FORMATS = ('auto', 'png', 'jpeg', 'gif', 'bmp')
@@ -117,7 +117,8 @@ def descriptor(given: Any, where: str) -> Descriptor:
     kind = given.get('type')
     if not isinstance(kind, str) or kind not in DESCRIPTORS:
         raise InvalidJob(f'{where}: type {kind!r} is unknown; the types of features are {", ".join(DESCRIPTORS)}.')
-    found = from_options(DESCRIPTORS[kind], {key: value for key, value in given.items() if key != 'type'}, where)
+    others = {key: value for key, value in given.items() if key != 'type'}
+    found = checked_options(DESCRIPTORS[kind], others, where, f'{where}.')
     fault = fault_of(found)
     if fault:
         raise InvalidJob(f'{where}: {fault}')

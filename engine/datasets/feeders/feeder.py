@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Optional
 
 import numpy as np
 
 from ...errors import InvalidJob
+from ..readahead import read_ahead
 from .options import BatchOptions
 from .order import batch_indices, total_steps
 from .source import Source, chosen_samples
@@ -69,7 +68,8 @@ class Feeder:
             DatasetError: a sample cannot be read; the message says where it lies.
         """
         self.total_steps(epochs)
-        return self._batches(epochs)
+        parts = batch_indices(self.count, epochs, self.options)
+        return read_ahead(self._read, parts, self._ahead, self._threads, 'feeder')
 
     def get_input_fn(self, epochs: int | None = 1) -> Callable[[], Any]:
         """A function that gives these batches as a ``tf.data.Dataset``."""
@@ -81,20 +81,6 @@ class Feeder:
             return stream(self, epochs)
 
         return input_fn
-
-    def _batches(self, epochs: int | None) -> Iterator[FeederBatch]:
-        with ThreadPoolExecutor(self._threads, 'feeder') as pool:
-            pending: deque[Future[FeederBatch]] = deque()
-            try:
-                for indices in batch_indices(self.count, epochs, self.options):
-                    pending.append(pool.submit(self._read, indices))
-                    if len(pending) > self._ahead:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
 
     def _read(self, indices: np.ndarray) -> FeederBatch:
         numbers = self.chosen[indices]

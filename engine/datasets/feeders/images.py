@@ -66,7 +66,7 @@ def _between(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _decode(data: bytes, how: ImageFeature) -> np.ndarray:
     """As bytes, with the channels that are asked for."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     known = [how.decode_format] if how.decode_format != FORMATS[0] else FORMATS[1:]
     try:
@@ -76,7 +76,9 @@ def _decode(data: bytes, how: ImageFeature) -> np.ndarray:
             pixels = _pixels(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         what = 'picture' if how.decode_format == FORMATS[0] else how.decode_format.upper()
-        raise ValueError(f'is no {what} that can be read ({error})') from error
+        # Pillow's own words tell where in memory the bytes lay.
+        why = f'it begins with {data[:8]!r}' if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f'is no {what} that can be read ({why})') from error
     if not how.channels or pixels.shape[2] == how.channels:
         return pixels
     coloured = pixels.shape[2] > 2  # what is beyond colours or grey is opacity

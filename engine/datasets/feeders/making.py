@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
 from ...events import Reporter
 from ...jobs import FeederSpec
@@ -32,7 +31,7 @@ def make_feeder(spec: FeederSpec, where: str, reporter: Reporter, values: bool =
         few = source.count if options.max_examples < 0 else options.max_examples
         options = dataclasses.replace(options, batch_size=min(options.batch_size, few))
     if isinstance(options, TFRecordOptions):
-        return Feeder(source, options, options.num_parallel_maps or os.cpu_count() or 1, options.prefetch)
+        return Feeder(source, options, options.threads, options.prefetch)
     return Feeder(source, options)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...errors import InvalidJob
 from ...events import Reporter
+from ...options import checked_options
 from ..manifest import Shard
 from .feeder import Feeder
-from .fields import from_options
 from .options import MemoryOptions
 from .source import ArrayColumn, Source
 from .tables import pick, read_csv, read_npy, read_npz
@@ -98,7 +98,7 @@ class MemorySamplesFeeder(Feeder):
             'seed': seed,
             'unlabelled': unlabelled,
         }
-        options = from_options(MemoryOptions, given, type(self).__name__)
+        options = checked_options(MemoryOptions, given, type(self).__name__)
         labels = {} if y is None else _columns(y, _Y, feed_as_dict)
         source = MemorySource(_columns(x, _X, feed_as_dict), labels, 'samples in memory')
         super().__init__(source, options, prefetch=0)

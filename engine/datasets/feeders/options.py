@@ -11,12 +11,13 @@ for the run, see `OF_THE_RUN`.
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any, Dict, Optional, Tuple
 
 from ...errors import InvalidJob
-from ...jobs import SPLITS, FeederSpec
+from ...jobs import FEEDERS, SPLITS, FeederSpec
+from ...options import bounded, checked_options
 from .descriptors import descriptors
-from .fields import bounded, from_options
 
 COMPRESSIONS = ('', 'GZIP', 'auto')
 # Options of a feeder of training samples -> the fields of `TrainJob` or `TrainOptions` that they are given for.
@@ -90,6 +91,11 @@ class TFRecordOptions(ColumnOptions, _RecordFiles):
     auto_generate_meta: bool = False
     compression: str = bounded('', among=COMPRESSIONS)
 
+    @property
+    def threads(self) -> int:
+        """That parse records."""
+        return self.num_parallel_maps or os.cpu_count() or 1
+
 
 @dataclasses.dataclass(frozen=True)
 class MemoryOptions(ColumnOptions):
@@ -136,11 +142,7 @@ class DatasetOptions(BatchOptions, _DatasetFolder):
     labels: str = ''
 
 
-OPTIONS: Dict[str, Any] = {
-    'Dataset': DatasetOptions,
-    'TFRecordExamplesFeeder': TFRecordOptions,
-    'MemorySamplesFeeder': MemoryOptions,
-}
+OPTIONS: Dict[str, Any] = dict(zip(FEEDERS, (DatasetOptions, TFRecordOptions, MemoryOptions)))
 
 
 def options_of(spec: FeederSpec, where: str) -> Any:
@@ -154,7 +156,7 @@ def options_of(spec: FeederSpec, where: str) -> Any:
     """
     if spec.type not in OPTIONS:
         raise InvalidJob(f'{where}: no feeder {spec.type!r}; known are {", ".join(OPTIONS)}.')
-    found = from_options(OPTIONS[spec.type], spec.options, where)
+    found = checked_options(OPTIONS[spec.type], spec.options, where, f'{where}.')
     for field in dataclasses.fields(found):
         if field.metadata.get('descriptors') and getattr(found, field.name):
             descriptors(getattr(found, field.name), f'{where}.{field.name}')

@@ -127,5 +127,14 @@ class RecordFiles:
 
 
 def _compression(path: str, asked: str) -> str:
-    """What `records` calls it."""
-    return compression_of(path) if asked == 'auto' else 'gzip' if asked == 'GZIP' else 'none'
+    """What `records` calls it.
+
+    Raises:
+        DatasetError: it is compressed, and nobody said so.
+    """
+    if asked == 'GZIP':
+        return 'gzip'
+    found = compression_of(path)
+    if not asked and found == 'gzip':
+        raise DatasetError(f'{path}: is compressed with gzip. Say so: compression "GZIP", or "auto".')
+    return found

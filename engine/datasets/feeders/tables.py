@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from ...errors import DatasetError, InputMissing, InvalidJob, NoSamples
+
+Number = TypeVar('Number', int, float)
+_COMMA = re.compile(r'[+-]?\d+,\d+')
+_DELIMITERS = (';', '\t', '|', ',')
 
 
 def read_csv(path: str, delimiter: str = ',') -> dict[str, np.ndarray]:
@@ -30,7 +36,9 @@ def read_csv(path: str, delimiter: str = ',') -> dict[str, np.ndarray]:
             lines: list[int] = []
             for row in rows:
                 if row and len(row) != len(names):
-                    raise DatasetError(f'{path}: line {rows.line_num}: {len(row)} cells, and {len(names)} columns.')
+                    raise DatasetError(
+                        f'{path}: line {rows.line_num}: {len(row)} cells, and {len(names)} columns.{_hint(names)}'
+                    )
                 if row:
                     cells.append(row)
                     lines.append(rows.line_num)
@@ -101,9 +109,15 @@ def pick(
     return {name: columns[name] for name in chosen}, {name: columns[name] for name in labels}
 
 
+def _hint(names: Sequence[str]) -> str:
+    """What to do where a table of one column probably has several."""
+    mark = next((mark for mark in _DELIMITERS if len(names) == 1 and mark in names[0]), '')
+    return f' Is its delimiter {mark!r}?' if mark else ''
+
+
 def _numbers(path: str, name: str, texts: Sequence[str], lines: Sequence[int]) -> np.ndarray:
     try:
-        return np.array([int(text) for text in texts], np.int64)
+        return np.array([_plain(text, int) for text in texts], np.int64)
     except (ValueError, OverflowError):  # not all of them are whole
         return _fractions(path, name, texts, lines)
 
@@ -112,7 +126,15 @@ def _fractions(path: str, name: str, texts: Sequence[str], lines: Sequence[int])
     out = np.empty(len(texts))
     for place, (text, line) in enumerate(zip(texts, lines)):
         try:
-            out[place] = float(text) if text.strip() else np.nan
+            out[place] = _plain(text, float) if text.strip() else np.nan
         except ValueError:
-            raise DatasetError(f'{path}: line {line}: {name} is {text!r}, which is no number.') from None
+            hint = ' Decimals are written with a point.' if _COMMA.fullmatch(text.strip()) else _hint([name])
+            raise DatasetError(f'{path}: line {line}: {name} is {text!r}, which is no number.{hint}') from None
     return out
+
+
+def _plain(text: str, kind: Callable[[str], Number]) -> Number:
+    """A number, without the underscores that Python would allow."""
+    if '_' in text:
+        raise ValueError(text)
+    return kind(text)

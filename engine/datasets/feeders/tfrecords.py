@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...events import Reporter
+from ...options import checked_options
 from ..manifest import Shard
 from .descriptors import descriptors
 from .feeder import Feeder
-from .fields import from_options
 from .options import TFRecordOptions
 from .recordcolumns import record_columns
 from .recordfiles import RecordFiles
@@ -110,6 +110,5 @@ class TFRecordExamplesFeeder(Feeder):
             'seed': seed,
             'unlabelled': unlabelled,
         }
-        options = from_options(TFRecordOptions, given, type(self).__name__)
-        threads = options.num_parallel_maps or os.cpu_count() or 1
-        super().__init__(TFRecordSource(options, Reporter()), options, threads, options.prefetch)
+        options = checked_options(TFRecordOptions, given, type(self).__name__)
+        super().__init__(TFRecordSource(options, Reporter()), options, options.threads, options.prefetch)

@@ -19,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...errors import DatasetError, InputMissing, InvalidJob, NoSamples
+from ...folder import OutputFolder, write_whole
 from ..example import encode
 from ..files import SHAPES, TYPES, sha256
 from ..manifest import Shard
@@ -74,8 +75,6 @@ class TFRecords:
             NoSamples: no file would be full.
             OutputRefused, DiskFull: the folder holds something else, or cannot be written.
         """
-        from ...folder import OutputFolder  # with GDAL, which reading does without
-
         if n_samples_per_shard < 1:
             raise InvalidJob(f'{n_samples_per_shard} samples in a file: give 1 or more.')
         rest = dataset.size % n_samples_per_shard if drop_remainder else 0
@@ -99,8 +98,6 @@ class TFRecords:
     @staticmethod
     def save(data: dict[str, Any], filepath: str) -> None:
         """Write a dictionary as JSON."""
-        from ...folder import write_whole
-
         write_whole(filepath, json.dumps(data, indent=1) + '\n')
 
     @staticmethod

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from ...datasets.readahead import read_ahead
 from ...datasets.reader import Dataset
 from ...datasets.stores import Form, ImageShard, image_dtype
 from ...errors import BandMismatch, DatasetError, OutOfMemory
@@ -164,19 +163,8 @@ def batches(samples: Samples, sources: Sequence[int], order: np.ndarray, size: i
     Args:
         sources: numbers of those that are wanted.
 
-    Yields:
-        The samples of each of these sources.
+    Returns:
+        The samples of each of these sources, batch by batch.
     """
     parts = [order[start : start + size] for start in range(0, len(order), size)]
-    with ThreadPoolExecutor(1, 'samples') as pool:
-        pending: deque[Future[list[np.ndarray]]] = deque()
-        try:
-            for part in parts:
-                pending.append(pool.submit(lambda chosen: [samples.read(source, chosen) for source in sources], part))
-                if len(pending) > _AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+    return read_ahead(lambda chosen: [samples.read(source, chosen) for source in sources], parts, _AHEAD)

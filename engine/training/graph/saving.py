@@ -7,9 +7,8 @@ import shutil
 
 import tensorflow as tf
 
-from ...errors import ModelError, OutputRefused
+from ...errors import ModelError, OutputRefused, write_error
 from ...folder import OutputFolder
-from ...gdalio import write_error
 from ...runtimes import savedmodel
 from .session import VARIABLES, GraphSession
 

@@ -15,9 +15,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
-from ...errors import InputMissing, ModelError, OutOfMemory
+from ...errors import InputMissing, ModelError, OutOfMemory, write_error
 from ...events import Reporter
-from ...gdalio import write_error
 from ...runtimes import savedmodel
 from ...runtimes.graphs import first_line
 from ...runtimes.names import find, unknown_name

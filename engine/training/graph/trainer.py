@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ...bundles.folder import BundleFolder
 from ...errors import InvalidJob
 from ...events import Reporter
-from ...folder import write_whole
+from ...folder import require_file_place, write_whole
 from ...jobs import TrainSavedModelJob
-from ...reports.html import require_report_place
 from ...runtimes.placeholders import parse
 from ...runtimes.savedmodel import SERVING
 from .checks import check_job
@@ -94,7 +93,7 @@ def _check(job: TrainSavedModelJob) -> None:
     """Raise an error for what cannot work with any model."""
     check_job(job)
     for path in filter(None, (job.report, job.confusion)):
-        require_report_place(path)
+        require_file_place(path)
     parse(job.user_placeholders)
     parse(job.validation.user_placeholders)
 

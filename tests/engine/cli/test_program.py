@@ -135,3 +135,9 @@ def test_settings_of_tensorflow_apply(quadrat, job_file):
         quadrat.environment.pop(name, None)
     values = json.loads(quadrat.stand_in(show, 'run', job_file, '--device', 'cpu').stdout)
     assert values == {'KERAS_BACKEND': 'tensorflow', 'TF_CPP_MIN_LOG_LEVEL': '2', 'CUDA_VISIBLE_DEVICES': '-1'}
+
+
+def test_code_that_ends_the_process_has_not_done_its_work(quadrat, job_file):
+    done = quadrat.stand_in('raise SystemExit(0)', 'run', job_file, '--json')
+    assert done.returncode == 1 and json.loads(done.stdout.splitlines()[-1])['type'] == 'error'
+    assert 'SystemExit' in done.stderr

@@ -47,9 +47,9 @@ def dataset(whole, tmp_path):
 def wrong(folder, full=False):
     """The files that are named: what is wrong; and all lines."""
     report = dataset_report(str(folder), full)
-    assert report.sound == (not report.problems) and json.dumps(report.to_dict())
-    assert all('\n' not in line for line in report.lines())
-    return {file.name: file.status for file in report.problems}, '\n'.join(report.lines())
+    lines = [*map(str, report.files)]
+    assert report.sound == (not report.problems) and all('\n' not in line for line in lines)
+    return {file.name: file.status for file in report.problems}, '\n'.join(lines)
 
 
 def change(folder, edit):
@@ -256,3 +256,15 @@ def test_both_kinds_of_metadata_live_together(arrays, tmp_path):
     convert_dataset(ConvertDatasetJob(str(tmp_path / 'd'), str(tmp_path / 'e')), Reporter())
     convert_dataset(ConvertDatasetJob(str(tmp_path / 'e'), str(tmp_path / 'd'), LayoutOptions('tfrecords')), Reporter())
     assert not wrong(tmp_path / 'd', True)[0]
+
+
+def test_a_damaged_table_hides_nothing_else(dataset):
+    (dataset / 'samples.csv').write_text('nonsense')
+    gone = shards(dataset, 'a')[0]
+    (dataset / gone).unlink()
+    with pytest.raises(DatasetError) as caught:
+        Dataset.open(str(dataset))
+    message = str(caught.value)
+    assert 'samples.csv' in message and gone in message and '2 problems' in message and '\n' not in message
+    found, _ = wrong(dataset, True)
+    assert {'samples.csv', gone} <= set(found)

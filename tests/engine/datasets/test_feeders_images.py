@@ -82,5 +82,6 @@ def test_as_numbers_from_0_to_1_resized_and_scaled():
 
 def test_what_is_no_picture_is_refused():
     for data, kind in ((b'', 'auto'), (b'text', 'auto'), (EXACT['rgb'][:90], 'auto'), (EXACT['rgb'], 'jpeg')):
-        with pytest.raises(ValueError, match=r'is no .* that can be read'):
+        with pytest.raises(ValueError, match=r'is no .* that can be read') as told:
             raw(data, 3, kind)
+        assert 'object at 0x' not in str(told.value)

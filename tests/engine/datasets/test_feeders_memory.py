@@ -102,6 +102,14 @@ def test_tables_and_arrays_in_files(tmp_path):
     refused(DatasetError, r"bad\.csv: line 3: b is 'two'", csv=str(tmp_path / 'bad.csv'))
     (tmp_path / 'bad.csv').write_text('a,b\n1,2\n1\n')
     refused(DatasetError, 'line 3: 1 cells, and 2 columns', csv=str(tmp_path / 'bad.csv'))
+    for text, match in (
+        ('a;b\n1;0,5\n', r"line 2: 2 cells, and 1 columns. Is its delimiter ';'"),
+        ('a;b\n1;5\n', r"'1;5', which is no number. Is its delimiter ';'"),
+        ('a,b\n1,"0,5"\n', r"b is '0,5', which is no number. Decimals are written with a point"),
+        ('a,b\n1,1_000\n', r"b is '1_000', which is no number"),
+    ):
+        (tmp_path / 'bad.csv').write_text(text)
+        refused(DatasetError, match, csv=str(tmp_path / 'bad.csv'))
     refused(InvalidJob, "no column 'clas'. Did you mean 'class'", csv=table, labels='clas')
     refused(InvalidJob, 'no column is left', csv=table, labels=['a', 'b', 'class'])
     refused(InputMissing, 'no such file', csv=table + '2')

@@ -35,6 +35,8 @@ ONE = [
     # keys
     (DATA + 'train: {epohcs: 3}', 2, 'train.epohcs', 'no such key; did you mean epochs?'),
     (DATA + 'trian: {epochs: 3}', 2, 'trian', 'did you mean train?'),
+    (DATA + 'extends: base.yaml', 2, 'extends', 'no such key; write the files that this one builds on as extend'),
+    (DATA + 'defaults: [base]', 2, 'defaults', 'as extend'),
     (DATA + 'learning_rate: 1', 2, 'learning_rate', 'write it as train.learning_rate'),
     (DATA + 'train: {filters: 3}', 2, 'train.filters', 'write it as model.filters'),
     (DATA + 'train: {augment: true}', 2, 'train.augment', 'write it as data.augment'),
@@ -42,7 +44,7 @@ ONE = [
     (DATA + 'model: {rates: [1]}', 2, 'model.rates', 'no such option of unet; it is one of dilated'),
     (DATA + 'train: {optimiser_: 1}', 2, 'train.optimiser_', 'did you mean optimizer?'),
     (DATA + 'train:\n  loss: focal\n  loss_options: {gama: 1}', 4, 'train.loss_options.gama', 'did you mean gamma?'),
-    (DATA + 'train: {loss_options: {gamma: 1}}', 2, 'train.loss_options.gamma', 'no such option of the loss auto'),
+    (DATA + 'train: {loss_options: {gamma: 1}}', 2, 'train.loss_options.gamma', 'loss auto; there are none'),
     (DATA + 'train: {resume: true}', 2, 'train.resume', 'no such key'),
     (DATA + 'parameters: {}', 2, 'parameters', 'trainmodel takes model, data and train in its place'),
     (VECTOR % 'field: c' + 'train: {}', 3, 'train', 'trainvectorclassifier takes parameters in its place'),
@@ -73,6 +75,8 @@ ONE = [
     ('algorithm: trainmodl\n' + DATA, 1, 'algorithm', 'did you mean trainmodel?'),
     # values and bounds
     (DATA + 'model: {type: unett}', 2, 'model.type', "not 'unett'; did you mean unet?"),
+    (DATA + 'model: {type: UNet}', 2, 'model.type', "not 'UNet'; did you mean unet?"),
+    (DATA + 'train: {monitor: val_loss}', 2, 'train.monitor', "'val_loss': unknown; for segmentation known are loss, "),
     (DATA + 'model: {task: segment}', 2, 'model.task', 'must be one of segmentation, classification, regression'),
     (DATA + 'model: {filters: 0}', 2, 'model.filters', 'must be at least 1, not 0'),
     (DATA + 'model: {dropout: 1}', 2, 'model.dropout', 'must be less than 1, not 1'),

@@ -44,9 +44,11 @@ def test_files_variants_presets(folder):
 def test_what_is_not_there(folder):
     with pytest.raises(InputMissing, match=r'landcovr: no file.*known are landcover, '):
         find_configuration('landcovr')
-    with pytest.raises(InputMissing, match='variants: no file'):
+    with pytest.raises(InputMissing, match='variants: this is a folder; give the file of a run; known are '):
         find_configuration('variants')
     with pytest.raises(InputMissing, match='nowhere: no such folder'):
         find_configuration('toy', 'nowhere')
-    with pytest.raises(InputMissing):
+    with pytest.raises(InputMissing, match=r'gone\.yaml: no such file, nor in variants; known are'):
+        find_configuration('gone.yaml')
+    with pytest.raises(InputMissing, match="'': no file"):
         find_configuration('')

@@ -9,6 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from quadrat.engine.errors import ConfigurationError, InputMissing
+from quadrat.engine.experiments import finding
 from quadrat.engine.experiments.tree import BROKEN, load_tree
 
 BASE = """\
@@ -81,7 +82,7 @@ def test_table_of_merges(load, own, path, value):
         ('train: {~freeze: [a], freeze: [b]}', 'given with ~, and without'),
         (
             'train: {~patiense: }',
-            'run.yaml:2: train.patiense: nothing to remove; there is no such key; did you mean patience?',
+            'run.yaml:2: train.patiense: nothing to remove; this is not given; did you mean patience?',
         ),
         (
             'train: {~freeze: [d]}',
@@ -141,6 +142,18 @@ def test_order_of_files(load):
     assert tree.origin(('a',)).folder == tree.origin(('d',)).folder + '/sub'
 
 
+def test_a_preset_can_be_extended_by_name(load, tmp_path, monkeypatch):
+    (tmp_path / 'presets').mkdir()
+    (tmp_path / 'presets' / 'landcover.yaml').write_text('a: preset\nb: preset\n')
+    monkeypatch.setattr(finding, '_PRESETS', str(tmp_path / 'presets'))
+    for name in ('landcover', 'landcover.yaml'):
+        assert load(run=f'extend: {name}\nb: own').values == {'a': 'preset', 'b': 'own'}
+    # What lies beside the file goes before it, and a path is no name.
+    assert load(landcover='a: beside', run='extend: landcover.yaml').values == {'a': 'beside'}
+    with pytest.raises(ConfigurationError, match='no such file'):
+        load(run='extend: ./landcover')
+
+
 @pytest.mark.parametrize(
     'files, fault',
     [
@@ -155,6 +168,8 @@ def test_order_of_files(load):
         ),
         ({'base': '', 'run': 'extend: "*.yaml"'}, 'names with * or ? are not expanded'),
         ({'run': 'extend: no/base.yaml'}, 'there is no folder no'),
+        ({'base': '', 'run': 'extend: base'}, 'run.yaml:1: extend: base: no such file in .; did you mean base.yaml?'),
+        ({'run': 'extend: landcover'}, 'extend: landcover: no such file in ., and no such preset'),
         ({'run': 'extend: 3'}, 'run.yaml:1: extend: expected the name of a file, found 3'),
         ({'run': 'extend: {a: b}'}, 'found a mapping'),
         ({'run': 'a: b.yaml\nextend: "${a}"'}, 'files are read before references'),

@@ -93,6 +93,12 @@ def test_table_of_overrides(load, overrides, path, value):
     assert (at(tree.values, path), tree.faults) == (value, ())
 
 
+def test_nobody_gave_a_mapping_that_is_made_on_the_way(load):
+    tree = load('new.inner.a=1', 'new.inner.b=2')
+    assert str(tree.origin(('new', 'inner', 'b'))) == '-p new.inner.b=2'
+    assert str(tree.origin(('new', 'inner', 'c'))) == 'run.yaml:1'
+
+
 @pytest.mark.parametrize(
     'override, fault',
     [
@@ -109,8 +115,8 @@ def test_table_of_overrides(load, overrides, path, value):
         ('data.classes.2.name=x', 'data.classes (run.yaml:8) is a list of 2, numbered from 0; there is no item 2'),
         ('data.classes.name=x', 'there is no item name'),
         ('data.classes.-1=x', 'there is no item -1'),
-        ('~train.patiense', 'train.patiense: nothing to remove; there is no such key; did you mean patience?'),
-        ('~trian.epochs', 'nothing to remove; there is no trian; did you mean train?'),
+        ('~train.patiense', 'train.patiense: nothing to remove; this is not given; did you mean patience?'),
+        ('~trian.epochs', 'nothing to remove; trian is not given; did you mean train?'),
         ('~train.freeze=[c]', "the list in run.yaml:4 does not hold 'c'"),
         ('+train.epochs=[1]', 'only lists can be added to'),
         ('a=[b', '-p a=[b: not valid YAML'),

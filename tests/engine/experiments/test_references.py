@@ -127,12 +127,12 @@ def test_references_go_on(load):
 @pytest.mark.parametrize(
     'more, fault',
     [
-        ('x: ${a.c}', "run.yaml:5: x: '${a.c}': there is no a.c"),
-        ('x: ${train.epochs}\ntrain: {epohcs: 1}', 'there is no train.epochs; did you mean train.epohcs?'),
+        ('x: ${a.c}', "run.yaml:5: x: '${a.c}': a.c is not given"),
+        ('x: ${train.epochs}\ntrain: {epohcs: 1}', 'train.epochs is not given; did you mean train.epohcs?'),
         ('x: ${epochs}\ntrain: {epochs: 1}', 'did you mean train.epochs?'),
-        ('x: ${a.b.c}', 'there is no a.b.c'),
-        ('x: ${a.deep.list.2}', 'there is no a.deep.list.2'),
-        ('x: ${a.deep.list.-1}', 'there is no'),
+        ('x: ${a.b.c}', 'a.b.c is not given'),
+        ('x: ${a.deep.list.2}', 'a.deep.list.2 is not given'),
+        ('x: ${a.deep.list.-1}', 'a.deep.list.-1 is not given'),
         ('x: ${..a}', 'leads above the top'),
         ('x: in ${a}', 'a is a mapping, which cannot be part of a text'),
         ('x: in ${a.deep.list}', 'a.deep.list is a list'),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from quadrat.engine.errors import ConfigurationError, InvalidJob, OutputRefused
+from quadrat.engine.errors import Cancelled, ConfigurationError, InvalidJob, LabelError, OutputRefused
 from quadrat.engine.events import Log, Reporter, Warn
 from quadrat.engine.experiments.configuration import open_configuration
 from quadrat.engine.experiments.running import run_experiment
 from quadrat.engine.experiments.toy import make_toy
+from quadrat.engine.experiments.workfolder import WorkFolder
 from quadrat.engine.jobs import RunExperimentJob
 from quadrat.engine.training.lock import FolderLock
 
@@ -41,8 +44,9 @@ def done(toy) -> Path:
 
 def test_the_run_folder_holds_all_of_it(toy, tmp_path):
     values, _ = run(toy, tmp_path / 'run', 'train.seed=7')
-    names = ('best', 'checkpoint', 'config.yaml', 'final', 'history.csv', 'logs', 'report.html', 'run.json', 'run.lock')
-    assert tuple(sorted(path.name for path in (tmp_path / 'run').iterdir())) == names
+    files = ('config.yaml', 'history.csv', 'log.txt', 'report.html', 'run.json', 'run.lock')
+    names = {path.name for path in (tmp_path / 'run').iterdir()}
+    assert names == {'best', 'checkpoint', 'final', 'logs', *files}
     paths = {
         name: Path(values[name]).relative_to(tmp_path).as_posix() for name in ('OUTPUT', 'BEST', 'REPORT', 'HISTORY')
     }
@@ -58,6 +62,7 @@ def test_the_run_folder_holds_all_of_it(toy, tmp_path):
 
 def test_the_same_command_again_goes_on(done, toy):
     before = (done / 'history.csv').read_text()
+    (done / '.~lock.history.csv#').touch()  # somebody looks at it
     values, said = run(toy, done)
     assert (done / 'history.csv').read_text() == before and not any(text.startswith('Epoch 1/') for text in said)
     _, said = run(toy, done, 'train.epochs=3', 'train.schedule=constant')
@@ -65,6 +70,21 @@ def test_the_same_command_again_goes_on(done, toy):
     _, said = run(toy, done, restart=True)
     assert any(text.startswith('Epoch 1/2') for text in said)
     assert values['BEST'] == str(done / 'best')
+    log = (done / 'log.txt').read_text()
+    assert all(f' {text}' in log for text in said) and log.count('Epoch 2/2') == 2 and 'nothing to do' in log
+
+
+def test_the_log_tells_of_interruptions(toy, tmp_path):
+    cancelled = threading.Event()
+    stop = Reporter(
+        lambda event: cancelled.set() if getattr(event, 'text', '').startswith('Epoch 1/') else None, cancelled
+    )
+    with pytest.raises(Cancelled):
+        run_experiment(RunExperimentJob(str(toy), str(tmp_path / 'run')), stop)
+    run(toy, tmp_path / 'run')
+    log = (tmp_path / 'run/log.txt').read_text()
+    parts = [log.index(text) for text in ('Epoch 1/2', 'Interrupted.', 'Resumed after epoch 1', 'Epoch 2/2')]
+    assert parts == sorted(parts) and log.count('Epoch 1/2') == 1
 
 
 def test_one_run_a_folder(toy, done, tmp_path):
@@ -83,12 +103,41 @@ def test_one_run_a_folder(toy, done, tmp_path):
         run(toy, done, sweep)
 
 
+def test_what_desktops_leave_is_in_nobodys_way(tmp_path):
+    folder = tmp_path / 'sweep'
+    with WorkFolder(str(folder), ('sweep.csv',), 'sweep'):
+        pass
+    for name in ('.~lock.sweep.csv#', '~$sweep.csv', '.DS_Store', 'desktop.ini', 'Thumbs.db'):
+        (folder / name).touch()
+    with WorkFolder(str(folder), ('sweep.csv',), 'sweep'):
+        pass
+    assert (folder / '.DS_Store').exists()
+    (folder / 'thesis.txt').touch()
+    with pytest.raises(OutputRefused, match=r'holds thesis\.txt'), WorkFolder(str(folder), ('sweep.csv',), 'sweep'):
+        pass
+
+
 def test_without_a_folder_or_with_faults_nothing_starts(toy, tmp_path):
     with pytest.raises(InvalidJob, match='Give a run folder'):
         run(toy)
     with pytest.raises(ConfigurationError, match=r'train\.epohcs'):
         run(toy, tmp_path / 'run', 'train.epohcs=3')
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    'override, said',
+    [
+        ('data.sources=[nowhere]', "-p data.sources=[nowhere]: data.sources: no source 'nowhere'; the dataset has"),
+        ('train.class_weights={999: 2}', '-p train.class_weights={999: 2}: train.class_weights: 999 is no class'),
+        ('data.classes=3', r'outside the named classes: .* Add them to data\.classes'),
+    ],
+)
+def test_what_the_samples_show_is_told_in_the_words_of_a_file(toy, tmp_path, override, said):
+    with pytest.raises((InvalidJob, LabelError)) as error:
+        run(toy, tmp_path / 'run', override)
+    assert re.search(said if '.*' in said else re.escape(said), str(error.value)), error.value
+    assert str(error.value).endswith('.') and not str(error.value).endswith('..')
 
 
 @pytest.fixture(scope='module')

@@ -115,7 +115,7 @@ def test_a_grid_is_done_and_ranked(bench):
     page = Path(values['REPORT']).read_text()
     assert '<b>002 ★</b>' in page and page.count('<circle') == 8 and page.count('<svg') == 2
     assert bench.fractions == sorted(bench.fractions) and bench.fractions[-1] == 1
-    assert any('Best is run 002 with mean_iou 0.8000: train.learning_rate = 0.1' in text for text in bench.said)
+    assert any('Best is run 002 with mean IoU 0.8000: train.learning_rate = 0.1' in text for text in bench.said)
 
 
 def test_what_is_done_is_not_done_again(bench):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from quadrat.engine.errors import OutputRefused
-from quadrat.engine.folder import write_whole
+from quadrat.engine.folder import require_file_place, write_whole
 from quadrat.engine.reports import html
 from quadrat.engine.reports.model import model_report
 from quadrat.engine.reports.training import Example, training_report
@@ -218,4 +218,4 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path):
     (tmp_path / 'folder').mkdir()
     for path in (tmp_path / 'folder', tmp_path / 'no/where.html'):
         with pytest.raises(OutputRefused, match=path.name):
-            html.require_report_place(str(path))
+            require_file_place(str(path))

@@ -22,6 +22,7 @@ from quadrat.engine.datasets.statistics import RunningStatistics
 from quadrat.engine.errors import DatasetError, EngineError, InvalidJob, LabelError
 from quadrat.engine.events import Log, Reporter, Warn
 from quadrat.engine.jobs import ClassDef, Feeders, FeederSpec, TrainJob, TrainOptions
+from quadrat.engine.model_package.package import open_package
 from quadrat.engine.training.network import check_network
 from quadrat.engine.training.opening import open_material
 from quadrat.engine.training.trainer import train_model
@@ -113,6 +114,8 @@ def test_records_give_the_weights_that_the_dataset_gives(arrays, trained, tmp_pa
     specs = [records(path, *maps, unlabelled=UNLABELLED) for path in paths]
     record, _ = fit(job_of(*specs, output=tmp_path / 'package'))
     assert same(tmp_path / 'package', trained)
+    with open_package(str(tmp_path / 'package')) as package:
+        assert package.card.inputs[0].pixel_size == (0, 0)  # so that no map is said to have other pixels
     assert [item['value'] for item in record['classes']] == [3, 7, 9]
     assert {name: split['samples'] for name, split in record['dataset']['splits'].items()} == {
         'train': 16,
@@ -260,6 +263,10 @@ def test_what_no_network_learns_is_refused(arrays, tmp_path):
     refused(LabelError, 'only class 1', labels={'constant': fixed([])}, **classification)
     refused(DatasetError, 'labels each pixel|segmentation labels', labels={'constant': fixed([])})
     refused(InvalidJob, "'a/b' and 'a_b' would both", {'a/b': fixed([], 'int64'), 'a_b': fixed([])})
+    np.savez(tmp_path / 'a.npz', x=np.ones((4, 2), complex), y=np.arange(4))
+    spec = FeederSpec('MemorySamplesFeeder', {'npz': str(tmp_path / 'a.npz'), 'labels': ['y']})
+    with pytest.raises(InvalidJob, match="'x' has complex numbers"):
+        open_material(job_of(spec, **classification), Reporter())
     other = write(tmp_path / 'b.tfrecord', image=images[:, ::2], labels=labels[:, ::2])
     smaller = records(other, {'image': fixed((8, 16, 3))}, {'labels': fixed((8, 16))})
     refused(DatasetError, r'b\.tfrecord: patches of image are of 16 x 8', validation=smaller)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -87,6 +88,7 @@ def test_schedules_by_steps_and_epochs():
         ({'schedule_steps': -1}, 'schedule_steps'),
         ({'save_checkpoint_steps': 5, 'save_checkpoint_secs': 5.0}, 'save_checkpoint_secs'),
         ({'monitor_mode': 'up'}, 'monitor_mode'),
+        ({'monitor': 'acuracy'}, 'monitor'),
         ({'validation_epochs': -1}, 'validation_epochs'),
         ({'shuffle': False, 'shuffle_buffer': 5}, 'shuffle_buffer'),
         ({'warm_start_include': ('(',)}, 'warm_start_include'),
@@ -162,6 +164,17 @@ def test_starting_from_a_model(dataset, known, make_scene, make_dataset, tmp_pat
     for new, old in zip(mine, theirs):  # classes 1, 3, 9 after 3, 7, 9
         assert np.array_equal(new[..., 1:], old[..., [0, 2]]) and not np.array_equal(new[..., 0], old[..., 1])
     assert training.transfer['adapted'] == ['down1a_conv', 'logits'] and not training.transfer['mismatched']
+
+    shutil.copytree(dataset, tmp_path / 'named')
+    manifest = json.loads((tmp_path / 'named/manifest.json').read_text())
+    for names, place in ((['red', 'green', 'blue'], 'loaded'), (['B3', 'B2', 'B1'], 'adapted')):
+        manifest['sources'][0]['bands'] = names  # those of the model, B1 to B3, say nothing but their order
+        (tmp_path / 'named/manifest.json').write_text(json.dumps(manifest))
+        training = begin(dataclasses.replace(job, dataset=str(tmp_path / 'named')))
+        assert 'down1a_conv' in training.transfer[place]
+        mine = training.model.get_layer('down1a_conv').kernel.numpy()
+        theirs = first.get_layer('down1a_conv').kernel.numpy()
+        assert np.array_equal(mine, theirs if place == 'loaded' else theirs[:, :, ::-1])
 
     chosen = dataclasses.replace(SMALL, warm_start_include=('down', 'up1'), warm_start_exclude=('.*_norm',))
     training = begin(dataclasses.replace(job, dataset=other, options=chosen))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quadrat.engine.errors import InvalidJob
-from quadrat.engine.events import Log, Reporter
+from quadrat.engine.events import Log, Reporter, Warn
 from quadrat.engine.jobs import TrainJob, TrainOptions
 from quadrat.engine.training.judge import Judge
 from quadrat.engine.training.monitor import Monitor, Ranking
@@ -102,6 +102,16 @@ def test_scores_for_the_schedule_are_higher_where_better(dataset, tmp_path):
         {'epoch': 4, 'step': 17, 'validation': {'loss': 0.125}},
     ]
     assert judge.scores(rows, 4) == [-0.75, -0.25]  # no more than the beginning of the fourth epoch can know
+
+
+def test_what_is_without_effect_where_nothing_validates(dataset, tmp_path):
+    material = open_material(TrainJob(dataset, str(tmp_path / 'a')), Reporter())
+    material = dataclasses.replace(material, splits={'train': material.splits['train']})
+    for schedule, idle in (('cosine', 'monitor, patience: without'), ('plateau', 'patience: without')):
+        said: list = []
+        options = TrainOptions(monitor='loss', patience=2, schedule=schedule)
+        Judge(TrainJob(dataset, str(tmp_path / 'a'), options=options), material, 1, Reporter(said.append))
+        assert any(isinstance(event, Warn) and event.text.startswith(idle) for event in said)
 
 
 def test_the_best_and_the_end_by_another_number(dataset, tmp_path):

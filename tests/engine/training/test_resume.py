@@ -213,7 +213,7 @@ def test_another_job_starts_over_and_says_why(dataset, tmp_path, monkeypatch):
     path = tmp_path / 'a.part/checkpoint/state.npz'
     path.write_bytes(path.read_bytes()[:1000])
     epochs, said = begun(job)
-    assert not epochs and any('cannot be read' in text for text in said)
+    assert not epochs and any('damaged, or of' in text for text in said)
 
 
 def test_a_full_disk_and_what_is_not_ours(dataset, tmp_path, monkeypatch):

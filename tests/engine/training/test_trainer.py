@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from collections import defaultdict
 
@@ -265,3 +266,13 @@ def test_a_class_without_labels_is_warned_of(dataset, tmp_path):
     assert any('20 (snow)' in event.text for event in events if isinstance(event, Warn))
     with open_package(str(tmp_path / 'a')) as package:
         assert package.card.outputs[0].bands == 4
+
+
+def test_a_dataset_that_was_meddled_with_is_warned_of(dataset, tmp_path):
+    copy = tmp_path / 'copy'
+    shutil.copytree(dataset, copy)
+    (copy / 'labels-00007.npy').write_bytes(b'left over')
+    said = []
+    train(str(copy), tmp_path / 'p', lambda event: said.append(event.text) if isinstance(event, Warn) else None)
+    (warning,) = [text for text in said if 'labels-00007.npy' in text]
+    assert 'no part of the dataset' in warning and '\n' not in warning
