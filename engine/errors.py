@@ -138,11 +138,12 @@ class ConfigurationError(EngineError):
     """
 
     code = 'configuration'
+    BETWEEN = ' | '  # of faults in the message
 
     def __init__(self, faults):
         self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         count = f'{len(self.faults)} faults: ' if len(self.faults) > 1 else ''
-        super().__init__(count + ' | '.join(self.faults))
+        super().__init__(count + self.BETWEEN.join(self.faults))
 
 
 def write_error(path: str, error: Exception) -> EngineError:

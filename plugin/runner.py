@@ -14,7 +14,7 @@ import qgis.utils
 from qgis.core import QgsProcessingException, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 
-from ..engine.errors import EngineError, EngineMissing
+from ..engine.errors import ConfigurationError, EngineError, EngineMissing
 from ..engine.events import Event, Log, Progress, Warn
 from ..engine.jobs import Job
 from . import environment
@@ -34,7 +34,8 @@ def run(job: Job, feedback: QgsProcessingFeedback) -> Dict[str, Any]:
         The job's outputs by name.
 
     Raises:
-        QgsProcessingException: with one line for people; also when the job was cancelled.
+        QgsProcessingException: with one line for people, or one for each fault of a run configuration; also when the
+            job was cancelled.
     """
     try:
         interpreter = environment.find(job.tensorflow)
@@ -48,6 +49,8 @@ def run(job: Job, feedback: QgsProcessingFeedback) -> Dict[str, Any]:
                 )
         except EngineMissing as error:
             raise EngineMissing(f'{error} {interpreter.remedy}') from error
+    except ConfigurationError as error:
+        raise QgsProcessingException(str(error).replace(ConfigurationError.BETWEEN, '\n')) from error
     except EngineError as error:
         raise QgsProcessingException(str(error)) from error
 

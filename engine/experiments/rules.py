@@ -11,7 +11,6 @@ from ..errors import EngineError
 from ..jobs import Job, TrainJob, TrainSavedModelJob
 from ..training import checks
 from ..training.graph import checks as graph_checks
-from ..training.monitor import Monitor
 from .derivation import record_of
 from .kinds import Record
 from .paths import Path, dotted
@@ -54,13 +53,7 @@ def told_of_files(message: str) -> tuple[Path, str]:
 
 
 def _training_rules() -> _Rules:
-    return _Rules(_check_training, places(), {'validation_dataset': 'validation', 'points': 'windows'})
-
-
-def _check_training(job: TrainJob) -> None:
-    """All that is checked before the samples are looked at."""
-    checks.check_job(job)
-    Monitor.of(job.options, job.task)
+    return _Rules(checks.check_job, places(), {'validation_dataset': 'validation', 'points': 'windows'})
 
 
 def _parameters(cls: Any) -> dict[str, Path]:
@@ -101,10 +94,12 @@ class _Rules:
             path = self._places[field] if field else ()
             if not any(_mentions(message, key) for key in unreliable):
                 found.append((path, self._for_files(message, field)))
-            if not field or path[-1] in unreliable:
+            if path and path[-1] in unreliable:  # its default does not do either, with something else that was given
+                field = self._mentioned(message, job)
+            if not field:
                 break
             job = _with_default(job, field)
-            unreliable.add(str(path[-1]))
+            unreliable.add(str(self._places[field][-1]))
         return found
 
     def told(self, message: str) -> tuple[Path, str]:
@@ -126,6 +121,10 @@ class _Rules:
         leading = _NAME.match(message)
         if leading and leading[0].lower() in self._fields:
             return self._fields[leading[0].lower()]
+        return self._mentioned(message, job)
+
+    def _mentioned(self, message: str, job: Any) -> str:
+        """The first field that a message mentions and that is given; empty where there is none."""
         words = [word.lower() for word in _NAME.findall(message)]
         mentioned = [self._fields[word] for word in words if word in self._fields]
         return next((field for field in mentioned if _with_default(job, field) != job), '')

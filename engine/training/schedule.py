@@ -128,8 +128,8 @@ def pieces_of(text: str) -> tuple[tuple[int, float], ...]:
     rising = all(a < b for a, b in zip(after, after[1:]))
     if not rates or len(parts) % 2 == 0 or not rising or not all(0 < rate < math.inf for rate in rates):
         raise InvalidJob(
-            f'piecewise {text!r}: write learning rates and, between them, the epochs after which they change, such as '
-            '0.01:5:0.001:10:0.0001.'
+            f'piecewise {text!r}: the schedule needs learning rates and, between them, the epochs after which they '
+            'change, such as 0.01:5:0.001:10:0.0001.'
         )
     return tuple(zip(after, rates))
 

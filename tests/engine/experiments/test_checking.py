@@ -175,6 +175,13 @@ def test_a_fault_is_told_with_its_line_and_key(text, line, key, said, faults):
     assert len(found) == 1 or key.startswith('sweep'), found
 
 
+@pytest.mark.parametrize('piecewise', ['', '1:2'])
+def test_a_setting_that_no_default_mends_hides_no_other(piecewise, faults):
+    train = f"train: {{schedule: piecewise, piecewise: '{piecewise}', freeze: ['('], warm_up: 3}}"
+    found = faults(f'{train}\ndata: {{dataset: samples}}\n')
+    assert {key for _, key, _ in found} == {'train.piecewise', 'train.freeze', 'train.warm_up'}
+
+
 def test_all_faults_are_found_at_once(faults, write):
     write('train:\n  epochs: -1\n  seed: ???\n', 'base.yaml')
     text = """\
