@@ -45,7 +45,7 @@ class Recorder:
         self.reporter = Reporter(self._hear, reporter.cancelled)
 
     def __enter__(self) -> Recorder:
-        self._started = datetime.datetime.now().astimezone()
+        self._started = local_time()
         self._clock = time.monotonic()
         # Before the job starts: what it reads is what matters, not what somebody makes of the files meanwhile.
         self._inputs = input_fingerprints(self._job)
@@ -70,7 +70,7 @@ class Recorder:
             'values': values,
             'versions': versions(),
             'inputs': self._inputs,
-            'started': self._started.isoformat(timespec='seconds'),
+            'started': self._started,
             'seconds': round(time.monotonic() - self._clock, 3),
         }
         text = json.dumps(record, indent=1, ensure_ascii=False) + '\n'
@@ -83,11 +83,9 @@ class Recorder:
                 write_whole(place + '.log', log)
 
     def _hear(self, event: Event) -> None:
-        elapsed = time.monotonic() - self._clock
-        if isinstance(event, Log):
-            self._lines.append(f'{elapsed:9.2f} {event.text}')
-        elif isinstance(event, Warn):
-            self._lines.append(f'{elapsed:9.2f} Warning: {event.text}')
+        line = log_line(event)
+        if line is not None:
+            self._lines.append(f'{time.monotonic() - self._clock:9.2f} {line}')
         self._listener.emit(event)
 
 
@@ -143,6 +141,18 @@ def fingerprint(path: str) -> dict[str, Any]:
         return found
     except (OSError, ValueError):
         return {'path': path}  # something that only GDAL opens, or a missing file: the job says that better
+
+
+def log_line(event: Event) -> str | None:
+    """What a log keeps of an event; None of those that it does not."""
+    if isinstance(event, Warn):
+        return f'Warning: {event.text}'
+    return event.text if isinstance(event, Log) else None
+
+
+def local_time() -> str:
+    """The time here, to the second, with what tells it from UTC."""
+    return datetime.datetime.now().astimezone().isoformat(timespec='seconds')
 
 
 def finite(value: Any) -> Any:

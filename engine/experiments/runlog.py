@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from types import TracebackType
 from typing import TextIO
 
 from ..errors import Cancelled, EngineError, write_error
-from ..events import Event, Log, Reporter, Warn
-from ..records import versions
+from ..events import Event, Reporter
+from ..records import local_time, log_line, versions
 from ..training.runfolder import LOG
 
 
@@ -43,7 +42,7 @@ class RunLog:
         if error is not None:
             known = isinstance(error, EngineError)
             words = 'Interrupted.' if isinstance(error, Cancelled) else str(error) if known else repr(error)
-            self._file.write(f'{_now()} {words}\n')
+            self._file.write(f'{local_time()} {words}\n')
         self._file.close()
 
     def open(self) -> None:
@@ -56,20 +55,15 @@ class RunLog:
         self._write(f'Quadrat {versions()["quadrat"]}')
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, Log):
-            self._write(event.text)
-        elif isinstance(event, Warn):
-            self._write(f'Warning: {event.text}')
+        line = log_line(event)
+        if line is not None:
+            self._write(line)
         self._listener.emit(event)
 
     def _write(self, text: str) -> None:
         if self._file is None:
             return
         try:
-            self._file.write(f'{_now()} {text}\n')
+            self._file.write(f'{local_time()} {text}\n')
         except OSError as error:
             raise write_error(self._path, error) from error
-
-
-def _now() -> str:
-    return datetime.datetime.now().astimezone().isoformat(timespec='seconds')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from ..errors import Cancelled, EngineError, OutputRefused, write_error
 from ..events import Event, Log, Reporter, Warn
 from ..folder import is_passing, names_in, write_whole
 from ..jobs import SelfTestJob
-from ..records import versions
+from ..records import local_time, versions
 from ..worker import failure
 from .trials import FILES, Trials
 
@@ -85,7 +84,7 @@ class SelfTest:
         self.seconds = 0.0
         self._record = os.path.join(self.folder, RECORD)
         self._reporter = reporter
-        self._started = datetime.datetime.now().astimezone().isoformat(timespec='seconds')
+        self._started = local_time()
         self._trials = Trials(self.folder, Reporter(self._hear, reporter.cancelled))
         trials = self._trials
         self._steps: list[tuple[Step, Callable[[], str]]] = [

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
 import platform
@@ -29,7 +28,7 @@ from ..folder import final_name, is_passing, names_in, write_whole
 from ..jobs import TrainJob
 from ..model_package.card import ITEM
 from ..model_package.package import HISTORY, LOGS, REPORT, PackageFolder
-from ..records import finite, input_fingerprints, versions
+from ..records import finite, input_fingerprints, local_time, versions
 from .fingerprint import LENGTH, settings_of
 from .history import history_table, is_log
 from .lock import FolderLock
@@ -110,7 +109,7 @@ class RunFolder(StateFolder):
             'length': {key: settings[key] for key in LENGTH},
             'inputs': input_fingerprints(job),
             'host': platform.node(),
-            'started': _now(),
+            'started': local_time(),
         }
         if self.resumes and job.resume and self._is_done(known):
             self._record = known
@@ -153,7 +152,7 @@ class RunFolder(StateFolder):
                 for old in (name, f'{name}.old'):
                     if os.path.isdir(self._place(old)):
                         shutil.rmtree(self._place(old))
-        self._record['finished'] = _now()
+        self._record['finished'] = local_time()
         self._write()
 
     def values(self) -> dict[str, Any]:
@@ -234,7 +233,3 @@ def _is_ours(name: str) -> bool:
     if name in (CHECKPOINT, LOGS) or name.removesuffix('.part') in _FILES:
         return True
     return _PACKAGE.match(final_name(name)) is not None
-
-
-def _now() -> str:
-    return datetime.datetime.now().astimezone().isoformat(timespec='seconds')

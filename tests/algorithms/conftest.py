@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from quadrat import engine
+from quadrat.engine import jobs
+
 
 @pytest.fixture
 def run(provider, engine_python, monkeypatch):
@@ -41,3 +44,25 @@ def run(provider, engine_python, monkeypatch):
         return results, '\n'.join(feedback.texts)
 
     return go
+
+
+@pytest.fixture(scope='session')
+def demo_dataset():
+    """A function: a folder, side of a demo scene and of its blocks in pixels -> a dataset of patches of 16 pixels, with
+    scene and points beside it."""
+
+    def make(folder, size, block):
+        image, points = str(folder / 'scene/ms.tif'), str(folder / 'points.gpkg')
+        engine.run(jobs.DemoSceneJob(str(folder / 'scene'), size, 3))
+        engine.run(jobs.SelectPatchesJob(image, points, patch_size=16, block_size=block))
+        engine.run(
+            jobs.ExtractPatchesJob(
+                (jobs.SourceSpec((image,), patch_size=(16, 16)),),
+                jobs.VectorSpec(points),
+                str(folder / 'dataset'),
+                labels=jobs.LabelRaster(str(folder / 'scene/truth.tif')),
+            )
+        )
+        return folder / 'dataset'
+
+    return make

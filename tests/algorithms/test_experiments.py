@@ -20,7 +20,6 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
 )
 
-from quadrat import engine
 from quadrat.engine import jobs
 
 PRESETS = Path(__file__).resolve().parents[2] / 'resources/presets'
@@ -28,21 +27,9 @@ TRAINING = ('trainmodel', 'trainsavedmodel', 'trainvectorclassifier', 'traindeep
 
 
 @pytest.fixture(scope='module')
-def dataset(tmp_path_factory):
+def dataset(demo_dataset, tmp_path_factory):
     """A small demo scene in patches of 16 pixels, its points beside it."""
-    folder = tmp_path_factory.mktemp('data')
-    image, points = str(folder / 'scene/ms.tif'), str(folder / 'points.gpkg')
-    engine.run(jobs.DemoSceneJob(str(folder / 'scene'), 192, 3))
-    engine.run(jobs.SelectPatchesJob(image, points, patch_size=16, block_size=48))
-    engine.run(
-        jobs.ExtractPatchesJob(
-            (jobs.SourceSpec((image,), patch_size=(16, 16)),),
-            jobs.VectorSpec(points),
-            str(folder / 'dataset'),
-            labels=jobs.LabelRaster(str(folder / 'scene/truth.tif')),
-        )
-    )
-    return folder / 'dataset'
+    return demo_dataset(tmp_path_factory.mktemp('data'), 192, 48)
 
 
 @pytest.fixture

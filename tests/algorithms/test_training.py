@@ -20,28 +20,13 @@ from qgis.core import (
     QgsProcessingModelChildParameterSource,
 )
 
-from quadrat import engine
-from quadrat.engine import jobs
-
 OPTIONS = '{"filters": 4, "depth": 2}'
 
 
 @pytest.fixture(scope='module')
-def dataset(tmp_path_factory):
+def dataset(demo_dataset, tmp_path_factory):
     """A demo scene in patches of 16 pixels."""
-    folder = tmp_path_factory.mktemp('data')
-    image, points = str(folder / 'scene/ms.tif'), str(folder / 'points.gpkg')
-    engine.run(jobs.DemoSceneJob(str(folder / 'scene'), 256, 3))
-    engine.run(jobs.SelectPatchesJob(image, points, patch_size=16, block_size=64))
-    engine.run(
-        jobs.ExtractPatchesJob(
-            (jobs.SourceSpec((image,), patch_size=(16, 16)),),
-            jobs.VectorSpec(points),
-            str(folder / 'dataset'),
-            labels=jobs.LabelRaster(str(folder / 'scene/truth.tif')),
-        )
-    )
-    return folder / 'dataset'
+    return demo_dataset(tmp_path_factory.mktemp('data'), 256, 64)
 
 
 def test_train_and_describe(run, dataset, tmp_path):
